@@ -1,0 +1,1 @@
+//! The HTTP interface: commands, queries, audit, OpenAPI, problem details.

@@ -1,0 +1,1 @@
+//! The event log: its port, its adapters, and the one path by which a command becomes events.

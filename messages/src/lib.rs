@@ -1,0 +1,1 @@
+//! The words people read: one catalogue for mails, SMS, notices and pages.

@@ -1,0 +1,1 @@
+//! Read models: pure functions from event to changes, and the runner that applies them.

@@ -1,0 +1,1 @@
+//! How an event looks at rest and on the wire.

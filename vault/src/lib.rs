@@ -1,0 +1,1 @@
+//! Keys: the key ring, data keys, sealing, derived codes, hashes and tokens.

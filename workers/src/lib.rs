@@ -1,0 +1,1 @@
+//! Reacts to events and touches the world: SMS, email, notices.

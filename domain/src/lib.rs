@@ -1,1 +1,25 @@
-//! What may happen: commands, events and the rules between them.
+//! What may happen: commands, events and the rules between them. Pure and synchronous: the clock, the
+//! randomness and everything slow come in as arguments.
+//!
+//! Each kind of stream is a [`Decider`](decision::Decider): `prepare` says what a decision still needs,
+//! `decide` turns a command into events and an outcome, `evolve` turns events into state.
+
+pub mod account;
+pub mod api_key;
+pub mod audit_access;
+pub mod claim;
+pub mod commands;
+pub mod decision;
+pub mod delivery;
+pub mod entropy;
+pub mod events;
+pub mod evidence;
+pub mod ids;
+pub mod limits;
+pub mod outcome;
+pub mod personal;
+pub mod policy;
+pub mod secret;
+pub mod state;
+pub mod time;
+pub mod values;

@@ -1,1 +1,3 @@
 //! The event log: its port, its adapters, and the one path by which a command becomes events.
+
+pub mod port;

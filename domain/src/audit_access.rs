@@ -1,0 +1,43 @@
+//! Who read the history: the stream `audit-access-<reader>`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    decision::{Context, Decider, Decision},
+    events::{Event, HistoryAccess, HistoryAccessed},
+    ids::AccountId,
+    outcome::{Outcome, Refusal},
+    time::Timestamp,
+    values::{Caller, Scope},
+};
+
+/// It has no rules over its own past, so it keeps none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditAccess {}
+
+/// An access, recorded before anything is answered.
+#[derive(Debug, Clone)]
+pub struct RecordAccess {
+    /// How.
+    pub access: HistoryAccess,
+    /// Whose, when it is one account's.
+    pub account_id: Option<AccountId>,
+}
+
+impl Decider for AuditAccess {
+    type Command = RecordAccess;
+
+    fn decide(&self, command: &RecordAccess, context: &Context<'_>) -> Decision {
+        let api_key_id = match context.caller {
+            Caller::ApiClient(id, _) if context.caller.has(Scope::AuditRead) => Some(*id),
+            Caller::Operator => None,
+            _ => return Decision::refuse(Refusal::Forbidden),
+        };
+        let accessed = HistoryAccessed { api_key_id, access: command.access, account_id: command.account_id };
+        Decision::accept(vec![accessed.into()], Outcome::Done)
+    }
+
+    fn evolve(self, _event: &Event, _at: Timestamp) -> Self {
+        self
+    }
+}

@@ -1,0 +1,253 @@
+//! What may be asked of an account. One variant per intention; who asks and when is in the `Context`.
+
+use zeroize::Zeroize;
+
+use crate::{
+    events::{ImportedMethod, TotpAlgorithm},
+    ids::{AccessTokenId, AccountId, MethodId, SessionId, VerificationId},
+    secret::{Secret, SecretText},
+    values::{Channel, EmailAddress, EnteredCode, FactorKind, FreeText, Label, PasswordHash, PhoneNumber, Purpose},
+};
+
+/// A command to one account.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Sign up. Starts the confirmation of the address.
+    RegisterAccount {
+        /// The id of the account to be.
+        account_id: AccountId,
+        /// The address.
+        email: EmailAddress,
+        /// The password; may be left out by API clients only.
+        password: Option<SecretText>,
+        /// An API client's word that the address is the account's.
+        vouch_for_email: bool,
+    },
+    /// Confirm the address (the account's first, or a new one) with its code.
+    VerifyEmail {
+        /// The code.
+        code: EnteredCode,
+    },
+    /// Send the address's code again.
+    ResendEmailCode,
+    /// Set or change the password.
+    SetPassword {
+        /// The current one, when there is one.
+        current: Option<SecretText>,
+        /// The new one.
+        new: SecretText,
+    },
+    /// Sign in with the password (or an access token, or an API client's word).
+    SignIn {
+        /// The password; none when the caller's credential stands for the first factor.
+        password: Option<SecretText>,
+        /// Wrong passwords that the limiter has seen for the address in its window, this one included.
+        rejections: u32,
+    },
+    /// End the caller's own session.
+    SignOut,
+    /// End another session of the account.
+    RevokeSession {
+        /// Which.
+        session_id: SessionId,
+    },
+    /// Issue a personal access token.
+    IssueAccessToken {
+        /// What it is called.
+        name: FreeText,
+    },
+    /// End a personal access token.
+    RevokeAccessToken {
+        /// Which.
+        access_token_id: AccessTokenId,
+    },
+    /// Start a verification for a purpose.
+    StartVerification {
+        /// What for.
+        purpose: Purpose,
+        /// The named action (`step_up` only).
+        action: Option<FreeText>,
+        /// The method it is about.
+        target: Option<MethodId>,
+    },
+    /// Order a code.
+    SendCode {
+        /// Within this verification or enrollment.
+        verification_id: VerificationId,
+        /// How it travels.
+        channel: Channel,
+        /// Which number, when there are several.
+        method_id: Option<MethodId>,
+    },
+    /// Order the last code again.
+    ResendCode {
+        /// Within this verification or enrollment.
+        verification_id: VerificationId,
+        /// How it travels; the channel of the last send when left out.
+        channel: Option<Channel>,
+        /// Which number.
+        method_id: Option<MethodId>,
+    },
+    /// Order the code of a number that is being enrolled again.
+    ResendEnrollmentCode {
+        /// The method to be.
+        method_id: MethodId,
+    },
+    /// Try a code.
+    SubmitCode {
+        /// Within this verification.
+        verification_id: VerificationId,
+        /// The kind; left out, the shape of the code and the methods on file tell.
+        kind: Option<FactorKind>,
+        /// The method, when there are several of the kind.
+        method_id: Option<MethodId>,
+        /// The code.
+        code: EnteredCode,
+    },
+    /// Try a recovery code.
+    UseRecoveryCode {
+        /// Within this verification.
+        verification_id: VerificationId,
+        /// The code.
+        code: EnteredCode,
+    },
+    /// Begin to add an authenticator app.
+    StartTotpEnrollment,
+    /// Begin to add a phone number.
+    StartSmsEnrollment {
+        /// The number.
+        phone_number: PhoneNumber,
+    },
+    /// Finish adding: the code of the new method.
+    EnableMethod {
+        /// The method to be.
+        method_id: MethodId,
+        /// Its code.
+        code: EnteredCode,
+        /// Its name.
+        label: Option<Label>,
+    },
+    /// Give a method another name.
+    RelabelMethod {
+        /// Which.
+        method_id: MethodId,
+        /// The name.
+        label: Label,
+    },
+    /// Make a method the primary one.
+    SetPrimaryMethod {
+        /// Which.
+        method_id: MethodId,
+    },
+    /// Remove a method.
+    DisableMethod {
+        /// Which.
+        method_id: MethodId,
+        /// The verification that authorizes it.
+        verification_id: Option<VerificationId>,
+    },
+    /// A fresh set of recovery codes.
+    RegenerateRecoveryCodes {
+        /// The verification that authorizes it.
+        verification_id: Option<VerificationId>,
+    },
+    /// Support: lift locks and the cap.
+    UnlockMethod {
+        /// One kind, or all and the cap.
+        kind: Option<FactorKind>,
+        /// Why.
+        reason: FreeText,
+    },
+    /// Support: remove all factors.
+    ResetTwoFactor {
+        /// Why.
+        reason: FreeText,
+    },
+    /// Ask for another address: its code is sent there.
+    ChangeEmail {
+        /// The new one.
+        email: EmailAddress,
+        /// The current password, when 2FA is off.
+        password: Option<SecretText>,
+    },
+    /// A forgotten password: its code is sent to the address.
+    RequestPasswordReset {
+        /// The id of the verification to be, so that the answer has the same shape for unknown addresses.
+        verification_id: VerificationId,
+    },
+    /// Finish it.
+    ResetPassword {
+        /// The verification.
+        verification_id: VerificationId,
+        /// The code from the mail, unless an earlier call brought it.
+        code: Option<EnteredCode>,
+        /// With 2FA on, the second factor (not email), unless an earlier attempt brought it.
+        second_factor: Option<SecondFactor>,
+        /// The new password.
+        new: SecretText,
+    },
+    /// Bring an account from elsewhere.
+    ImportAccount {
+        /// What is brought.
+        import: Box<AccountImport>,
+    },
+    /// Erase the account.
+    EraseAccount {
+        /// The verification that authorizes it; none when an operator does it.
+        verification_id: Option<VerificationId>,
+    },
+}
+
+/// A code of another kind than email, presented together with a command.
+#[derive(Debug, Clone)]
+pub struct SecondFactor {
+    /// The kind; left out, the shape tells.
+    pub kind: Option<FactorKind>,
+    /// The method.
+    pub method_id: Option<MethodId>,
+    /// The code.
+    pub code: EnteredCode,
+}
+
+/// An account of another system, checked row by row before.
+#[derive(Debug, Clone)]
+pub struct AccountImport {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its address.
+    pub email: EmailAddress,
+    /// Whether the other system had confirmed it.
+    pub email_verified: bool,
+    /// Its password's hash, as a PHC string.
+    pub password: Option<PasswordHash>,
+    /// Its methods, numbered from 1.
+    pub methods: Vec<ImportedMethod>,
+    /// Its recovery codes, as PHC strings.
+    pub recovery_codes: Vec<String>,
+}
+
+/// Parameters of the authenticator apps that are enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TotpParameters {
+    /// Hash function.
+    pub algorithm: TotpAlgorithm,
+    /// Digits.
+    pub digits: u8,
+    /// Seconds of a step.
+    pub period: u32,
+}
+
+impl TotpParameters {
+    /// What every authenticator app understands: SHA-1, 6 digits, 30 seconds (RFC 6238).
+    pub const DEFAULT: Self = Self { algorithm: TotpAlgorithm::Sha1, digits: 6, period: 30 };
+}
+
+/// Recovery codes in clear, shown once.
+pub type RecoveryCodes = Vec<Secret<String>>;
+
+/// Wipes what was entered.
+impl Zeroize for SecondFactor {
+    fn zeroize(&mut self) {
+        self.code = Secret::new(String::new());
+    }
+}

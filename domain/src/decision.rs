@@ -1,0 +1,97 @@
+//! The shape of deciding: context in, events and outcome out.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    entropy::Entropy,
+    events::Event,
+    evidence::{Evidence, Need},
+    outcome::{Outcome, Refusal},
+    policy::Policy,
+    time::Timestamp,
+    values::{Caller, Origin},
+};
+
+/// Everything beside state and command that a decision depends on.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The moment of the decision; `execute` sees to it that it is not before the stream's last event.
+    pub now: Timestamp,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// From where.
+    pub origin: &'a Origin,
+    /// The rules' numbers.
+    pub policy: &'a Policy,
+    /// Anything random.
+    pub entropy: &'a Entropy,
+    /// What was found out for this command.
+    pub evidence: &'a Evidence,
+}
+
+/// What a command leads to: events to append, and what its sender is told once they are.
+///
+/// A refusal can be history too: a wrong code has events *and* a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// To be appended, all or none.
+    pub events: Vec<Event>,
+    /// To be told after the append.
+    pub outcome: Result<Outcome, Refusal>,
+}
+
+impl Decision {
+    /// Success.
+    pub fn accept(events: Vec<Event>, outcome: Outcome) -> Self {
+        Self { events, outcome: Ok(outcome) }
+    }
+    /// A refusal that leaves no trace.
+    pub fn refuse(refusal: Refusal) -> Self {
+        Self { events: Vec::new(), outcome: Err(refusal) }
+    }
+    /// A refusal that is history.
+    pub fn reject(events: Vec<Event>, refusal: Refusal) -> Self {
+        Self { events, outcome: Err(refusal) }
+    }
+}
+
+/// A stream's rules: one order of events, one place that decides what may come next.
+///
+/// `Default` is the stream that does not exist. States derive serde for snapshots only.
+pub trait Decider: Default + Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// What may be asked of it.
+    type Command: Send + Sync;
+    /// What the decision still needs, or none. Called again with each fact until it is content.
+    fn prepare(&self, _command: &Self::Command, _context: &Context<'_>) -> Option<Need> {
+        None
+    }
+    /// Turns a command into events and what its sender is told.
+    fn decide(&self, command: &Self::Command, context: &Context<'_>) -> Decision;
+    /// The state after one more event, which happened at `at`. Never fails, whatever the history.
+    #[must_use]
+    fn evolve(self, event: &Event, at: Timestamp) -> Self;
+}
+
+/// Why a rule stopped early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It says no.
+    Refused(Refusal),
+    /// It cannot say yet.
+    Needs(Need),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Need> for Stop {
+    fn from(need: Need) -> Self {
+        Self::Needs(need)
+    }
+}
+
+/// What a rule returns; `?` stops it with a refusal or with a need.
+pub(crate) type Ruling<T = Decision> = Result<T, Stop>;

@@ -1,0 +1,113 @@
+//! The registry of typed ids, and the names of streams.
+
+use std::{fmt, str::FromStr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! uuid_ids {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $name(#[schemars(with = "String", extend("format" = "uuid"))] pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    )+};
+}
+
+uuid_ids! {
+    /// An account, and with `account-` before it the name of its stream.
+    AccountId;
+    /// One verification: a check of who is there, for one purpose. Enrollments have one too, so that
+    /// every one-time code is bound to exactly one of these.
+    VerificationId;
+    /// A signed-in session.
+    SessionId;
+    /// A personal access token.
+    AccessTokenId;
+    /// An API client's key.
+    ApiKeyId;
+    /// An event; UUIDv7 of the moment of its decision.
+    EventId;
+    /// A command; the same id twice is the same command.
+    CommandId;
+}
+
+/// A method of one account: 1, 2, 3 … in order of enrollment, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct MethodId(pub u32);
+
+impl fmt::Display for MethodId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Keyed hash of an address: the name of its claim stream, 32 bytes in lower-case hex.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressHash(pub String);
+
+/// A stream of the event log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamId {
+    /// Everything about one account.
+    Account(AccountId),
+    /// Who claims an address.
+    Email(AddressHash),
+    /// One send, named by the event that ordered it.
+    Delivery(EventId),
+    /// An API client's key.
+    ApiKey(ApiKeyId),
+    /// What one reader of the audit trail looked at.
+    AuditAccess(String),
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => write!(f, "account-{id}"),
+            Self::Email(hash) => write!(f, "email-{}", hash.0),
+            Self::Delivery(id) => write!(f, "delivery-{id}"),
+            Self::ApiKey(id) => write!(f, "api-key-{id}"),
+            Self::AuditAccess(reader) => write!(f, "audit-access-{reader}"),
+        }
+    }
+}
+
+/// A name that is none of our streams.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a Countersign stream")]
+pub struct UnknownStream;
+
+impl FromStr for StreamId {
+    type Err = UnknownStream;
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let id = |text: &str| text.parse::<Uuid>().map_err(|_| UnknownStream);
+        if let Some(rest) = name.strip_prefix("account-") {
+            Ok(Self::Account(AccountId(id(rest)?)))
+        } else if let Some(rest) = name.strip_prefix("email-") {
+            Ok(Self::Email(AddressHash(rest.to_owned())))
+        } else if let Some(rest) = name.strip_prefix("delivery-") {
+            Ok(Self::Delivery(EventId(id(rest)?)))
+        } else if let Some(rest) = name.strip_prefix("api-key-") {
+            Ok(Self::ApiKey(ApiKeyId(id(rest)?)))
+        } else if let Some(rest) = name.strip_prefix("audit-access-") {
+            Ok(Self::AuditAccess(rest.to_owned()))
+        } else {
+            Err(UnknownStream)
+        }
+    }
+}

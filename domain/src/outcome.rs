@@ -1,0 +1,316 @@
+//! What a command's sender is told: an outcome, or a refusal.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    events::TotpAlgorithm,
+    ids::{AccessTokenId, AccountId, ApiKeyId, MethodId, SessionId, VerificationId},
+    secret::{Secret, TokenSecret},
+    time::{Seconds, Timestamp},
+    values::{Aal, Amr, FactorKind, MethodKind, Purpose, TotpSecret},
+};
+
+/// What a successful command tells. It may carry secrets that are shown once; it is kept only sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// An account was registered.
+    Registered {
+        /// Which.
+        account_id: AccountId,
+        /// Whether its address counts as confirmed.
+        email_verified: bool,
+    },
+    /// The address is confirmed, or changed.
+    EmailVerified,
+    /// A code is on its way.
+    CodeSent(CodeSent),
+    /// The password is set.
+    PasswordSet,
+    /// Signed in.
+    SignedIn(SignedIn),
+    /// Started; for a sign-in the password was right.
+    VerificationStarted(StartedVerification),
+    /// The right code.
+    Verified(Verified),
+    /// An authenticator app can be set up.
+    TotpEnrollmentStarted(TotpEnrollment),
+    /// A number is being enrolled, and its code is on its way.
+    SmsEnrollmentStarted {
+        /// The method to be.
+        method_id: MethodId,
+        /// The send.
+        sent: CodeSent,
+    },
+    /// A method can be used.
+    MethodEnabled {
+        /// The method.
+        method: MethodView,
+        /// For the first one, the recovery codes.
+        recovery_codes: Option<Vec<Secret<String>>>,
+    },
+    /// A method was renamed or made the primary one.
+    MethodChanged {
+        /// The method.
+        method: MethodView,
+    },
+    /// A method is gone.
+    MethodDisabled {
+        /// Whether 2FA is still on.
+        two_factor_enabled: bool,
+        /// How many are left.
+        remaining_methods: u32,
+    },
+    /// Fresh recovery codes.
+    RecoveryCodes {
+        /// The codes.
+        recovery_codes: Vec<Secret<String>>,
+    },
+    /// An access token was issued.
+    AccessTokenIssued {
+        /// Which.
+        access_token_id: AccessTokenId,
+        /// Its random part.
+        secret: TokenSecret,
+        /// Its end.
+        expires_at: Timestamp,
+    },
+    /// An API key was issued.
+    ApiKeyIssued {
+        /// Which.
+        api_key_id: ApiKeyId,
+        /// Its random part.
+        secret: TokenSecret,
+    },
+    /// The address is claimed for the account that asked.
+    EmailClaimed,
+    /// The order is the caller's to carry out.
+    SendClaimed {
+        /// 1 for the first try.
+        attempt: u32,
+    },
+    /// The order was carried out, or is being carried out by another.
+    SendTaken {
+        /// An attempt of unknown outcome may be repeated then.
+        retry_at: Option<Timestamp>,
+    },
+    /// Done, with nothing to tell.
+    Done,
+}
+
+/// A code that was ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeSent {
+    /// Masked address or number.
+    pub sent_to: String,
+    /// The code's end.
+    pub expires_at: Timestamp,
+    /// No resend before.
+    pub resend_after: Timestamp,
+}
+
+/// A session that began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedIn {
+    /// The session.
+    pub session_id: SessionId,
+    /// The random part of its token.
+    pub secret: TokenSecret,
+    /// Its assurance level.
+    pub aal: Aal,
+    /// How it was proved.
+    pub amr: Vec<Amr>,
+    /// Its absolute end.
+    pub expires_at: Timestamp,
+    /// Unused this long, it ends.
+    pub idle_timeout: Seconds,
+}
+
+/// A verification that was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedVerification {
+    /// What to do next.
+    pub verification: VerificationView,
+    /// The random part of its own token, told once.
+    pub secret: TokenSecret,
+    /// The code that was sent by itself (the first identity check).
+    pub sent: Option<CodeSent>,
+}
+
+/// A verification as its driver may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerificationView {
+    /// Its id.
+    pub id: VerificationId,
+    /// What for.
+    pub purpose: Purpose,
+    /// How it stands.
+    pub status: VerificationStatus,
+    /// How it may be completed, the best first.
+    pub methods: Vec<OfferedMethod>,
+    /// Its end; once verified, the end of its use.
+    pub expires_at: Timestamp,
+}
+
+/// How a verification stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerificationStatus {
+    /// Waiting for a code.
+    Pending,
+    /// Completed (and perhaps used).
+    Verified,
+    /// Over: by time, by wrong codes, or unused too long.
+    Expired,
+}
+
+/// One way to complete a verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedMethod {
+    /// The kind.
+    pub kind: FactorKind,
+    /// The method.
+    pub method_id: Option<MethodId>,
+    /// Its label, or masked address or number.
+    pub hint: Option<String>,
+    /// Whether a page should show this one first.
+    pub default: bool,
+    /// Until when this kind is locked.
+    pub locked_until: Option<Timestamp>,
+}
+
+/// A completed verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// Which.
+    pub verification_id: VerificationId,
+    /// It may be used until then.
+    pub usable_until: Timestamp,
+    /// For a sign-in, the session.
+    pub session: Option<SignedIn>,
+    /// After a recovery code, how many are left.
+    pub recovery_codes_remaining: Option<u32>,
+}
+
+/// What an authenticator app is set up with; shown to the credential that began it, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotpEnrollment {
+    /// The method to be.
+    pub method_id: MethodId,
+    /// The shared key.
+    pub secret: TotpSecret,
+    /// Hash function.
+    pub algorithm: TotpAlgorithm,
+    /// Digits.
+    pub digits: u8,
+    /// Seconds of a step.
+    pub period: u32,
+    /// What the app shows as the account's name.
+    pub account_name: String,
+    /// The enrollment's end.
+    pub expires_at: Timestamp,
+}
+
+/// A method as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodView {
+    /// Its number.
+    pub id: MethodId,
+    /// Its kind.
+    pub kind: MethodKind,
+    /// Its name.
+    pub label: Option<String>,
+    /// For SMS the masked number.
+    pub phone_number: Option<String>,
+    /// Whether it is the primary one.
+    pub is_primary: bool,
+    /// Wrong codes of its kind in a row.
+    pub fail_count: u32,
+    /// Until when its kind is locked.
+    pub locked_until: Option<Timestamp>,
+    /// Since when it is there.
+    pub created_at: Timestamp,
+    /// When it last proved something.
+    pub last_used: Option<Timestamp>,
+}
+
+/// Why a command was not carried out. Each has one stable code and one HTTP status in `api`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// No valid credential, or it ended.
+    #[error("no valid credential")]
+    Unauthenticated,
+    /// Unknown address or wrong password.
+    #[error("unknown address or wrong password")]
+    WrongCredentials,
+    /// The address must be confirmed first.
+    #[error("the address is not confirmed")]
+    EmailNotVerified,
+    /// The change needs a fresh verification for its purpose.
+    #[error("a verification is required")]
+    VerificationRequired {
+        /// For this purpose.
+        purpose: Purpose,
+    },
+    /// The credential may not do this.
+    #[error("not allowed")]
+    Forbidden,
+    /// Nothing of this id that the caller may see.
+    #[error("not found")]
+    NotFound,
+    /// The number or key is on the account already.
+    #[error("this method is on the account already")]
+    DuplicateMethod,
+    /// The method is enabled already.
+    #[error("enabled already")]
+    AlreadyEnabled,
+    /// It does not fit the state.
+    #[error("conflicts with the present state")]
+    Conflict,
+    /// The verification or enrollment is over.
+    #[error("the verification is over")]
+    VerificationExpired,
+    /// The code's time is over.
+    #[error("the code has expired")]
+    CodeExpired,
+    /// A value that the rules do not allow.
+    #[error("{field}: {detail}")]
+    Invalid {
+        /// The field.
+        field: String,
+        /// What it should be.
+        detail: String,
+    },
+    /// Not the code.
+    #[error("wrong code")]
+    WrongCode {
+        /// Wrong codes in a row, as the lock counts them.
+        fail_count: u32,
+        /// When that locked the kind.
+        locked_until: Option<Timestamp>,
+    },
+    /// The kind is locked.
+    #[error("the method is locked")]
+    MethodLocked {
+        /// Until then.
+        locked_until: Timestamp,
+        /// Seconds from now, rounded up.
+        retry_after: Seconds,
+    },
+    /// A resend before its time.
+    #[error("sent a moment ago")]
+    ResendTooSoon {
+        /// Seconds from now, rounded up.
+        retry_after: Seconds,
+    },
+    /// A limit.
+    #[error("too many")]
+    RateLimited {
+        /// Seconds from now, rounded up.
+        retry_after: Seconds,
+    },
+    /// Too many wrong codes in a row; a recovery code or support helps.
+    #[error("too many wrong codes: use a recovery code or ask support")]
+    AccountLocked,
+}

@@ -1,0 +1,168 @@
+//! Every number of every rule, with its default. One place, all configurable.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Seconds;
+
+/// The rules' numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// An account that does not confirm its address ends after this. 24 hours.
+    pub unconfirmed_account_lives: Seconds,
+    /// An address claim that was not completed may be taken over after this. 15 minutes.
+    pub claim_takeover_after: Seconds,
+    /// Wrong codes that end the confirmation of an address, or an enrollment. 5.
+    pub confirmation_attempts: u32,
+    /// A one-time code (SMS, email) is valid this long. 10 minutes (NIST SP 800-63B, 5.1.3.2).
+    pub code_lives: Seconds,
+    /// No resend sooner than this after the last send. 30 seconds.
+    pub resend_after: Seconds,
+    /// Sends per verification. 5.
+    pub sends_per_verification: u32,
+    /// Sends per account and hour. 10.
+    pub sends_per_account_hour: u32,
+    /// Different numbers that an account without a method may text in a day. 2.
+    pub first_method_numbers_per_day: u32,
+    /// Texts that an account without a method may cause in a day. 4.
+    pub first_method_texts_per_day: u32,
+    /// Wrong SMS or email codes in a row that lock that kind. 3.
+    pub code_attempts: u32,
+    /// Wrong TOTP codes in a row that lock TOTP. 5.
+    pub totp_attempts: u32,
+    /// A locked kind stays locked this long. 15 minutes.
+    pub lock_lasts: Seconds,
+    /// Wrong recovery codes that end a verification. 5.
+    pub recovery_code_attempts: u32,
+    /// Wrong codes in a row over TOTP, SMS and email that stop those three. 100 (NIST SP 800-63B, 5.2.2).
+    pub account_cap: u32,
+    /// A pending verification lives this long. 15 minutes.
+    pub verification_lives: Seconds,
+    /// A completed verification may be used this long. 10 minutes.
+    pub verification_fresh: Seconds,
+    /// The authorization to add one method lives this long. 30 minutes.
+    pub authorization_lives: Seconds,
+    /// An enrollment lives this long. 1 hour.
+    pub enrollment_lives: Seconds,
+    /// Pending enrollments per account. 5.
+    pub pending_enrollments: u32,
+    /// Pending verifications per account; the oldest one gives way. 20.
+    pub pending_verifications: u32,
+    /// Recovery codes of a set. 10.
+    pub recovery_codes: u32,
+    /// TOTP steps before and after the current one that are accepted. 1 (RFC 6238, 5.2).
+    pub totp_skew_steps: u32,
+    /// How far a rejected TOTP code is searched for, to tell support of a clock that is off. 10 minutes.
+    pub totp_drift_search: Seconds,
+    /// A session ends after this. 30 days.
+    pub session_lives: Seconds,
+    /// A session that is not used this long ends. 24 hours.
+    pub session_idle: Seconds,
+    /// Live sessions per account; the oldest one gives way. 100.
+    pub sessions: u32,
+    /// An access token ends after this. 1 year.
+    pub access_token_lives: Seconds,
+    /// Live access tokens per account. 50.
+    pub access_tokens: u32,
+    /// Whether a code by email may complete a sign-in.
+    pub email_for_sign_in: bool,
+    /// Whether a code by email may authorize a change (adding, removing, regenerating, erasing).
+    pub email_for_changes: bool,
+    /// Whether a code by email may complete a `step_up`.
+    pub email_for_step_up: bool,
+    /// At most one `PasswordRejected` per account in this time. 1 minute.
+    pub password_rejected_every: Seconds,
+    /// Limits that are counted beside the log.
+    pub limits: Limits,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            unconfirmed_account_lives: Seconds::hours(24),
+            claim_takeover_after: Seconds::minutes(15),
+            confirmation_attempts: 5,
+            code_lives: Seconds::minutes(10),
+            resend_after: Seconds(30),
+            sends_per_verification: 5,
+            sends_per_account_hour: 10,
+            first_method_numbers_per_day: 2,
+            first_method_texts_per_day: 4,
+            code_attempts: 3,
+            totp_attempts: 5,
+            lock_lasts: Seconds::minutes(15),
+            recovery_code_attempts: 5,
+            account_cap: 100,
+            verification_lives: Seconds::minutes(15),
+            verification_fresh: Seconds::minutes(10),
+            authorization_lives: Seconds::minutes(30),
+            enrollment_lives: Seconds::hours(1),
+            pending_enrollments: 5,
+            pending_verifications: 20,
+            recovery_codes: 10,
+            totp_skew_steps: 1,
+            totp_drift_search: Seconds::minutes(10),
+            session_lives: Seconds::days(30),
+            session_idle: Seconds::hours(24),
+            sessions: 100,
+            access_token_lives: Seconds::days(365),
+            access_tokens: 50,
+            email_for_sign_in: true,
+            email_for_changes: true,
+            email_for_step_up: true,
+            password_rejected_every: Seconds::minutes(1),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// At most `count` in `window`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// How many.
+    pub count: u32,
+    /// In how long.
+    pub window: Seconds,
+}
+
+const fn limit(count: u32, window: Seconds) -> Limit {
+    Limit { count, window }
+}
+
+/// Limits over more than one account: by number, address and source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Texts to one number. 5 an hour and 20 a day.
+    pub texts_per_number: [Limit; 2],
+    /// Codes ordered by one source. 100 an hour.
+    pub sends_per_source: Limit,
+    /// Mails that confirm one address. 5 an hour.
+    pub confirmation_mails_per_address: Limit,
+    /// Wrong codes that confirm one address. 20 a day.
+    pub confirmation_failures_per_address: Limit,
+    /// Wrong passwords for one address from one source network. 10 in 15 minutes.
+    pub passwords_per_address_and_source: Limit,
+    /// Wrong passwords for one address from networks that never signed in to it. 100 a day.
+    pub passwords_per_address: Limit,
+    /// Wrong recovery codes from one source. 30 an hour.
+    pub recovery_codes_per_source: Limit,
+    /// Accounts registered by one source. 100 an hour.
+    pub registrations_per_source: Limit,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            texts_per_number: [limit(5, Seconds::hours(1)), limit(20, Seconds::days(1))],
+            sends_per_source: limit(100, Seconds::hours(1)),
+            confirmation_mails_per_address: limit(5, Seconds::hours(1)),
+            confirmation_failures_per_address: limit(20, Seconds::days(1)),
+            passwords_per_address_and_source: limit(10, Seconds::minutes(15)),
+            passwords_per_address: limit(100, Seconds::days(1)),
+            recovery_codes_per_source: limit(30, Seconds::hours(1)),
+            registrations_per_source: limit(100, Seconds::hours(1)),
+        }
+    }
+}

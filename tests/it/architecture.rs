@@ -1,0 +1,128 @@
+//! The arrows between the rooms, as `docs/architecture.md` draws them.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+/// Each room with all rooms it may name. `bench` and the binary may name all.
+const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
+    ("domain", &[]),
+    ("schemas", &["domain"]),
+    ("vault", &["domain"]),
+    ("messages", &["domain"]),
+    ("event-store", &["domain", "schemas", "vault"]),
+    ("projections", &["domain", "schemas", "vault", "event-store"]),
+    ("workers", &["domain", "schemas", "vault", "event-store", "messages"]),
+    ("api", &["domain", "schemas", "vault", "event-store", "projections", "messages"]),
+];
+
+/// Crates that do I/O, read a clock or start threads: `domain` names none of them.
+const IO_CRATES: [&str; 19] = [
+    "async-nats",
+    "async-trait",
+    "axum",
+    "futures",
+    "getrandom",
+    "hyper",
+    "lettre",
+    "metrics",
+    "opentelemetry",
+    "rand",
+    "reqwest",
+    "rusqlite",
+    "tempfile",
+    "tokio",
+    "tokio-postgres",
+    "tokio-util",
+    "tower",
+    "tower-http",
+    "tracing",
+];
+
+/// Names in `domain`'s code that would reach outside.
+const OUTSIDE: [&str; 9] = [
+    "std::fs",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "std::io",
+    "SystemTime",
+    "std::time::Instant",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
+}
+
+/// Package names that a member of the workspace depends on, for building or also for testing.
+fn dependencies(metadata: &Value, member: &str, with_tests: bool) -> BTreeSet<String> {
+    let package = metadata["packages"].as_array().unwrap().iter().find(|package| package["name"] == member);
+    let package = package.unwrap_or_else(|| panic!("no room called {member}"));
+    let named = package["dependencies"].as_array().unwrap().iter();
+    named
+        .filter(|dependency| with_tests || dependency["kind"] != "dev")
+        .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn no_room_depends_on_one_above_it() {
+    let metadata = metadata();
+    let rooms: BTreeSet<&str> =
+        metadata["packages"].as_array().unwrap().iter().map(|package| package["name"].as_str().unwrap()).collect();
+    for (room, allowed) in MAY_DEPEND_ON {
+        let named = dependencies(&metadata, room, true);
+        let forbidden: Vec<_> = named
+            .iter()
+            .filter(|name| rooms.contains(name.as_str()) && name.as_str() != room && !allowed.contains(&name.as_str()))
+            .collect();
+        assert!(forbidden.is_empty(), "{room} must not depend on {forbidden:?}: see docs/architecture.md");
+    }
+}
+
+#[test]
+fn every_room_has_its_place_in_the_rule() {
+    let metadata = metadata();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        let known = MAY_DEPEND_ON.iter().any(|(room, _)| *room == name) || ["countersign", "bench"].contains(&name);
+        assert!(known, "{name} is a new room: give it its arrows in tests/it/architecture.rs and docs/architecture.md");
+    }
+}
+
+#[test]
+fn the_domain_names_no_crate_that_does_io() {
+    let named = dependencies(&metadata(), "domain", false);
+    let found: Vec<_> = IO_CRATES.iter().filter(|name| named.contains(**name)).collect();
+    assert!(found.is_empty(), "domain is pure, and depends on {found:?}");
+}
+
+#[test]
+fn the_domain_reaches_for_nothing_outside() {
+    let mut folders = vec![root().join("domain/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let code = fs::read_to_string(&path).unwrap();
+            for name in OUTSIDE {
+                assert!(!code.contains(name), "{} names {name}: the domain is pure", path.display());
+            }
+        }
+    }
+}

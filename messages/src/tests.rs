@@ -1,0 +1,181 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use domain::{
+    secret::Secret,
+    time::{Seconds, Timestamp},
+    values::{FactorKind, MethodKind, Purpose},
+};
+
+use super::{Catalogue, Code, Language, Mail, Notice, in_gsm_7};
+
+const PURPOSES: [Purpose; 10] = [
+    Purpose::ConfirmEmail,
+    Purpose::ChangeEmail,
+    Purpose::SignIn,
+    Purpose::AddMethod,
+    Purpose::Enroll,
+    Purpose::DisableMethod,
+    Purpose::RegenerateRecoveryCodes,
+    Purpose::EraseAccount,
+    Purpose::ResetPassword,
+    Purpose::StepUp,
+];
+
+const ISSUER: &str = "Twenty Letters Corp.";
+
+fn at() -> Timestamp {
+    "2026-11-24T05:37:12Z".parse().unwrap()
+}
+
+fn notices() -> Vec<Notice> {
+    let reason = Some("lost phone, passport seen".to_owned());
+    let mut all = vec![
+        Notice::TwoFactorEnabled,
+        Notice::TwoFactorDisabled,
+        Notice::RecoveryCodesRegenerated,
+        Notice::AccountLocked,
+        Notice::Unlocked { reason: reason.clone() },
+        Notice::Unlocked { reason: None },
+        Notice::TwoFactorReset { reason },
+        Notice::TwoFactorReset { reason: None },
+        Notice::PasswordChanged,
+        Notice::PasswordReset,
+        Notice::EmailChangedFrom,
+        Notice::EmailChangedTo,
+    ];
+    all.extend([MethodKind::Totp, MethodKind::Sms].map(|kind| Notice::MethodEnabled { kind }));
+    all.extend([MethodKind::Totp, MethodKind::Sms].map(|kind| Notice::MethodDisabled { kind }));
+    all.extend([0, 1, 9].map(|remaining| Notice::RecoveryCodeUsed { remaining }));
+    all.extend(
+        [FactorKind::Totp, FactorKind::Sms, FactorKind::Email]
+            .map(|kind| Notice::MethodLocked { kind, locked_until: at().plus(Seconds::minutes(15)) }),
+    );
+    all
+}
+
+fn catalogues(domain: Option<&str>) -> impl Iterator<Item = Catalogue> {
+    Language::ALL.into_iter().map(move |language| Catalogue::new(language, ISSUER, domain))
+}
+
+fn whole(mail: &Mail) -> String {
+    format!("{}\n{}", mail.subject, mail.body.expose())
+}
+
+fn nothing_left_over(text: &str) {
+    for remains in ["{", "}", "%", "  )", "TODO", "None", "Some(", "  .", " .", "\n\n\n"] {
+        assert!(!text.contains(remains), "{remains:?} in {text}");
+    }
+    assert!(!text.ends_with(' '), "{text}");
+}
+
+#[test]
+fn every_purpose_has_a_text_message_of_one_part_that_says_what_its_code_is_for() {
+    let digits = Secret::new("123456".to_owned());
+    for catalogue in catalogues(Some("accounts.example.com")) {
+        let mut seen = std::collections::BTreeSet::new();
+        for purpose in PURPOSES {
+            let code =
+                Code { digits: &digits, purpose, action: None, now: at(), expires_at: at().plus(Seconds::minutes(10)) };
+            let text = catalogue.code_sms(&code);
+            let text = text.expose();
+            assert!(text.chars().count() <= 160, "{} characters: {text}", text.chars().count());
+            assert!(in_gsm_7(text), "{text}");
+            assert!(text.contains("Valid 10 min") && text.contains(ISSUER), "{text}");
+            assert_eq!(text.lines().last(), Some("@accounts.example.com #123456"));
+            nothing_left_over(text);
+            assert!(seen.insert(text.clone()), "two purposes read alike: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_text_message_gives_up_the_action_and_then_the_domain_before_it_needs_a_second_part() {
+    let digits = Secret::new("123456".to_owned());
+    let code = |action| Code { digits: &digits, purpose: Purpose::StepUp, action, now: at(), expires_at: at() };
+    let text = |domain: Option<&str>, action| {
+        Catalogue::new(Language::En, ISSUER, domain).code_sms(&code(action)).expose().clone()
+    };
+    let long = "x".repeat(200);
+    assert!(text(None, Some("pay 20 EUR")).contains("confirm an action \"pay 20 EUR\""));
+    let without_action = text(Some("example.com"), Some(&long));
+    assert!(!without_action.contains('x') || !without_action.contains("xx"));
+    assert!(without_action.ends_with("@example.com #123456"));
+    let foreign = text(Some("example.com"), Some("платёж"));
+    assert!(in_gsm_7(&foreign) && foreign.ends_with("@example.com #123456"), "one letter would halve the room");
+    let without_domain = text(Some(&long), Some(&long));
+    assert!(!without_domain.contains('@') && without_domain.chars().count() <= 160);
+    let name = Catalogue::new(Language::En, &long, None).code_sms(&code(None));
+    assert!(name.expose().chars().count() <= 160);
+}
+
+#[test]
+fn every_purpose_has_a_mail_that_says_what_for_until_when_and_what_if_it_was_not_you() {
+    let digits = Secret::new("654321".to_owned());
+    for catalogue in catalogues(None) {
+        for purpose in PURPOSES {
+            let expires_at = at().plus(Seconds::minutes(10));
+            let code = Code { digits: &digits, purpose, action: None, now: at().plus(Seconds(2)), expires_at };
+            let mail = catalogue.code_mail(&code);
+            assert!(!mail.subject.contains("654321"), "no code in a subject");
+            let body = mail.body.expose();
+            assert!(body.contains("\n    654321\n"), "{body}");
+            assert!(body.contains("10 minutes") && body.contains("24 November 2026 at 05:47 UTC"), "{body}");
+            assert!(body.contains("If "), "{body}");
+            nothing_left_over(&whole(&mail));
+        }
+        let code = Code {
+            digits: &digits,
+            purpose: Purpose::StepUp,
+            action: Some("close the shop"),
+            now: at(),
+            expires_at: at().plus(Seconds(20)),
+        };
+        let mail = catalogue.code_mail(&code);
+        assert!(mail.body.expose().contains("\"close the shop\"") && mail.body.expose().contains("1 minute,"));
+        assert!(!mail.subject.contains("shop"), "nothing a client entered is in a subject");
+    }
+}
+
+#[test]
+fn every_notice_says_what_happened_when_and_what_to_do_if_it_was_not_you() {
+    for catalogue in catalogues(None) {
+        for notice in notices() {
+            let mail = catalogue.notice_mail(&notice, at());
+            let body = mail.body.expose();
+            assert!(body.contains("When: 24 November 2026 at 05:37 UTC"), "{body}");
+            assert!(body.contains("If this was not you") || body.contains("If you did not ask"), "{body}");
+            assert!(mail.subject.contains(ISSUER));
+            nothing_left_over(&whole(&mail));
+        }
+        let reset = Notice::TwoFactorReset { reason: Some("lost phone".to_owned()) };
+        assert!(catalogue.notice_mail(&reset, at()).body.expose().contains("lost phone"));
+        let used = Notice::RecoveryCodeUsed { remaining: 7 };
+        assert!(catalogue.notice_mail(&used, at()).body.expose().contains("7 codes are left"));
+    }
+}
+
+#[test]
+fn mail_to_a_held_address_says_to_sign_in_or_reset_and_holds_no_code() {
+    for catalogue in catalogues(None) {
+        for purpose in [Purpose::ConfirmEmail, Purpose::ChangeEmail] {
+            let mail = catalogue.held_address_mail(purpose, at());
+            let body = mail.body.expose();
+            assert!(body.contains("already have an account") && body.contains("sign in") && body.contains("reset"));
+            nothing_left_over(&whole(&mail));
+        }
+    }
+}
+
+#[test]
+fn the_prompt_for_an_app_says_to_wait_after_a_code_was_used() {
+    for catalogue in catalogues(None) {
+        assert!(catalogue.totp_prompt().contains("Wait for a new code if you just used one"));
+    }
+}
+
+#[test]
+fn a_mail_does_not_show_itself_in_debug_output() {
+    let mail = Catalogue::new(Language::En, "A\r\nB", None).held_address_mail(Purpose::ConfirmEmail, at());
+    assert_eq!(format!("{mail:?}"), "[mail]");
+    assert_eq!(mail.subject, "You already have an account at AB", "line ends cannot reach a header");
+}

@@ -1,3 +1,6 @@
 //! The event log: its port, its adapters, and the one path by which a command becomes events.
 
 pub mod port;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+pub mod subscription;

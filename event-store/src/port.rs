@@ -39,6 +39,8 @@ pub struct Receipt {
     pub stream: StreamId,
     /// The sealed answer.
     pub answer: Vec<u8>,
+    /// When it was decided: a receipt of the same key that expired before gives way to it.
+    pub at: Timestamp,
     /// Kept until then.
     pub expires_at: Timestamp,
 }
@@ -96,7 +98,8 @@ pub enum LogError {
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
     /// Appends, durably. Appending the same event ids at the same expected version again returns what the
-    /// first call returned.
+    /// first call returned. A receipt whose key is taken by a valid one is a conflict: the command was carried
+    /// out by someone else meanwhile.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
     /// Up to `limit` events of a stream after a version, in order.
     async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<StoredEvent>, LogError>;

@@ -152,6 +152,9 @@ events! {
         first_factor: Vec<Amr>,
         /// The address whose control it proves, when that is not the account's own yet.
         new_email: Option<Personal<EmailAddress>>,
+        /// Whether completing it begins a session (a sign-in, unless an API client without
+        /// `sessions:issue` started it).
+        yields_session: bool,
         /// Wrong codes that end it; absent where the locks of the kinds bound it instead.
         attempts: Option<u32>,
         /// Its end.

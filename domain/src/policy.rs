@@ -46,7 +46,7 @@ pub struct Policy {
     pub enrollment_lives: Seconds,
     /// Pending enrollments per account. 5.
     pub pending_enrollments: u32,
-    /// Pending verifications per account; the oldest one gives way. 20.
+    /// Pending verifications per account. 50.
     pub pending_verifications: u32,
     /// Recovery codes of a set. 10.
     pub recovery_codes: u32,
@@ -98,7 +98,7 @@ impl Default for Policy {
             authorization_lives: Seconds::minutes(30),
             enrollment_lives: Seconds::hours(1),
             pending_enrollments: 5,
-            pending_verifications: 20,
+            pending_verifications: 50,
             recovery_codes: 10,
             totp_skew_steps: 1,
             totp_drift_search: Seconds::minutes(10),

@@ -249,6 +249,8 @@ pub struct Verification {
     pub first_factor: Vec<Amr>,
     /// The address it proves.
     pub new_email: Option<Personal<EmailAddress>>,
+    /// Whether completing it begins a session.
+    pub yields_session: bool,
     /// When it started.
     pub started_at: Timestamp,
     /// How it stands.

@@ -1,27 +1,106 @@
-//! The rules of an account.
+//! The rules of an account, one use case per file. Each rule reads top to bottom: who may ask, what the
+//! state must be, what the limits say, what the evidence shows, what happened.
+//!
+//! A rule that misses a fact stops with a `Need` (`?`), so that `prepare` and `decide` are one text.
+
+mod access_tokens;
+mod attempts;
+mod codes;
+mod enrollment;
+mod evolve;
+mod lifecycle;
+mod methods;
+mod password;
+mod queries;
+mod registration;
+mod rules;
+mod sign_in;
+mod support;
+mod totp;
+mod verification;
+
+pub use password::check_password;
+pub use queries::{AccountSummary, Presented};
+pub use totp::totp_code;
 
 use crate::{
     commands::Command,
-    decision::{Context, Decider, Decision},
+    decision::{Context, Decider, Decision, Ruling, Stop},
     events::Event,
     evidence::Need,
     outcome::Refusal,
     state::Account,
     time::Timestamp,
 };
+use rules::Rules;
 
 impl Decider for Account {
     type Command = Command;
 
-    fn prepare(&self, _command: &Command, _context: &Context<'_>) -> Option<Need> {
-        None
+    fn prepare(&self, command: &Command, context: &Context<'_>) -> Option<Need> {
+        match rule(self, command, context) {
+            Err(Stop::Needs(need)) => Some(need),
+            _ => None,
+        }
     }
 
-    fn decide(&self, _command: &Command, _context: &Context<'_>) -> Decision {
-        Decision::refuse(Refusal::Conflict)
+    fn decide(&self, command: &Command, context: &Context<'_>) -> Decision {
+        match rule(self, command, context) {
+            Ok(decision) => decision,
+            Err(Stop::Refused(refusal)) => Decision::refuse(refusal),
+            // The evidence is for another hash, set or code than the state now asks for.
+            Err(Stop::Needs(_)) => Decision::refuse(Refusal::Conflict),
+        }
     }
 
-    fn evolve(self, _event: &Event, _at: Timestamp) -> Self {
-        self
+    fn evolve(self, event: &Event, at: Timestamp) -> Self {
+        evolve::evolve(self, event, at)
+    }
+}
+
+fn rule(state: &Account, command: &Command, context: &Context<'_>) -> Ruling {
+    let rules = Rules { state, context };
+    match command {
+        Command::RegisterAccount { account_id, email, password, vouch_for_email } => {
+            rules.register(*account_id, email, password.as_ref(), *vouch_for_email)
+        }
+        Command::VerifyEmail { code } => rules.verify_email(code),
+        Command::ResendEmailCode => rules.resend_email_code(),
+        Command::ChangeEmail { email, password } => rules.change_email(email, password.as_ref()),
+        Command::SetPassword { current, new } => rules.set_password(current.as_ref(), new),
+        Command::RequestPasswordReset { verification_id } => rules.request_password_reset(*verification_id),
+        Command::ResetPassword { verification_id, code, second_factor, new } => {
+            rules.reset_password(*verification_id, code.as_ref(), second_factor.as_ref(), new)
+        }
+        Command::SignIn { password, rejections } => rules.sign_in(password.as_ref(), *rejections),
+        Command::SignOut => rules.sign_out(),
+        Command::RevokeSession { session_id } => rules.revoke_session(*session_id),
+        Command::IssueAccessToken { name } => rules.issue_access_token(name),
+        Command::RevokeAccessToken { access_token_id } => rules.revoke_access_token(*access_token_id),
+        Command::StartVerification { purpose, action, target } => {
+            rules.start_verification(*purpose, action.as_ref(), *target)
+        }
+        Command::SendCode { verification_id, channel, method_id } => {
+            rules.send_code(*verification_id, *channel, *method_id)
+        }
+        Command::ResendCode { verification_id, channel, method_id } => {
+            rules.resend_code(*verification_id, *channel, *method_id)
+        }
+        Command::ResendEnrollmentCode { method_id } => rules.resend_enrollment_code(*method_id),
+        Command::SubmitCode { verification_id, kind, method_id, code } => {
+            rules.submit_code(*verification_id, *kind, *method_id, code)
+        }
+        Command::UseRecoveryCode { verification_id, code } => rules.use_recovery_code(*verification_id, code),
+        Command::StartTotpEnrollment => rules.start_totp_enrollment(),
+        Command::StartSmsEnrollment { phone_number } => rules.start_sms_enrollment(phone_number),
+        Command::EnableMethod { method_id, code, label } => rules.enable_method(*method_id, code, label.as_ref()),
+        Command::RelabelMethod { method_id, label } => rules.relabel_method(*method_id, label),
+        Command::SetPrimaryMethod { method_id } => rules.set_primary_method(*method_id),
+        Command::DisableMethod { method_id, verification_id } => rules.disable_method(*method_id, *verification_id),
+        Command::RegenerateRecoveryCodes { verification_id } => rules.regenerate_recovery_codes(*verification_id),
+        Command::UnlockMethod { kind, reason } => rules.unlock(*kind, reason),
+        Command::ResetTwoFactor { reason } => rules.reset_two_factor(reason),
+        Command::ImportAccount { import } => rules.import_account(import),
+        Command::EraseAccount { verification_id } => rules.erase_account(*verification_id),
     }
 }

@@ -1,0 +1,45 @@
+//! Personal access tokens: they stand for the first factor.
+
+use super::rules::Rules;
+use crate::{
+    decision::{Decision, Ruling},
+    events::{AccessTokenIssued, AccessTokenRevoked, RevocationReason},
+    ids::AccessTokenId,
+    outcome::{Outcome, Refusal},
+    personal::Personal,
+    secret::TokenHash,
+    values::FreeText,
+};
+
+impl Rules<'_> {
+    pub(super) fn issue_access_token(&self, name: &FreeText) -> Ruling {
+        self.confirmed()?;
+        self.strong_session()?;
+        let policy = self.context.policy;
+        let live = self.state.access_tokens.values().filter(|token| self.now() < token.expires_at).count();
+        if live >= policy.access_tokens as usize {
+            return Err(Refusal::Conflict.into());
+        }
+        let access_token_id = AccessTokenId(self.context.entropy.uuid(self.now(), "access token"));
+        let secret = self.context.entropy.token("access token");
+        let expires_at = self.now().plus(policy.access_token_lives);
+        let issued = AccessTokenIssued {
+            access_token_id,
+            token_hash: TokenHash::of(&secret),
+            name: Personal::Known(name.clone()),
+            expires_at,
+        };
+        let outcome = Outcome::AccessTokenIssued { access_token_id, secret, expires_at };
+        Ok(Decision::accept(vec![issued.into()], outcome))
+    }
+
+    pub(super) fn revoke_access_token(&self, access_token_id: AccessTokenId) -> Ruling {
+        self.owner()?;
+        if !self.state.access_tokens.contains_key(&access_token_id) {
+            return Err(Refusal::NotFound.into());
+        }
+        let revoked =
+            AccessTokenRevoked { access_token_ids: vec![access_token_id], reason: RevocationReason::Requested };
+        Ok(Decision::accept(vec![revoked.into()], Outcome::Done))
+    }
+}

@@ -1,0 +1,359 @@
+//! Trying codes: what is looked at, in which order, and what a wrong one costs.
+
+use subtle::ConstantTimeEq;
+
+use super::{
+    rules::{Rules, invalid},
+    totp::{self, Judged},
+};
+use crate::{
+    decision::{Decision, Ruling},
+    events::{CodeRejected, Event, MethodLocked, RecoveryCodeUsed, RejectionReason, VerificationSucceeded},
+    evidence::{Fact, Need},
+    ids::{MethodId, VerificationId},
+    limits,
+    outcome::{Outcome, Refusal, Verified},
+    personal::Personal,
+    secret::Secret,
+    state::{Device, Progress, RecoveryCodes, RecoverySet, Verification},
+    values::{
+        Channel, Credential, EnteredCode, FactorKind, MethodKind, PasswordHash, Purpose, normalize_recovery_code,
+    },
+};
+
+/// A code that was looked at.
+pub(super) enum Judgement {
+    /// The right one; the events that belong to it alone.
+    Right(Proof),
+    /// A wrong one: what to record and to tell.
+    Wrong(Decision),
+}
+
+/// What a right code proved.
+pub(super) struct Proof {
+    pub(super) kind: FactorKind,
+    pub(super) method_id: Option<MethodId>,
+    pub(super) totp_step: Option<u64>,
+    pub(super) recovery_code: Option<RecoveryCodeUsed>,
+}
+
+impl Proof {
+    fn of(kind: FactorKind, method_id: Option<MethodId>) -> Self {
+        Self { kind, method_id, totp_step: None, recovery_code: None }
+    }
+}
+
+impl Rules<'_> {
+    pub(super) fn submit_code(
+        &self,
+        id: VerificationId,
+        kind: Option<FactorKind>,
+        method_id: Option<MethodId>,
+        code: &EnteredCode,
+    ) -> Ruling {
+        let verification = self.driven(id)?;
+        self.open(verification)?;
+        if verification.attempts.is_some() {
+            // Checks of an address are completed by the calls that act on them.
+            return Err(invalid("purpose", "this verification has a call of its own").into());
+        }
+        match self.judge(id, verification, kind, method_id, code)? {
+            Judgement::Wrong(decision) => Ok(decision),
+            Judgement::Right(proof) => Ok(self.succeed(id, verification, proof)),
+        }
+    }
+
+    pub(super) fn use_recovery_code(&self, id: VerificationId, code: &EnteredCode) -> Ruling {
+        self.submit_code(id, Some(FactorKind::RecoveryCode), None, code)
+    }
+
+    /// Judges a code of a method on file, of an ordered email, or of the recovery set.
+    ///
+    /// Everything that refuses before the comparison depends on state and shape alone, never on the digits.
+    pub(super) fn judge(
+        &self,
+        id: VerificationId,
+        verification: &Verification,
+        kind: Option<FactorKind>,
+        method_id: Option<MethodId>,
+        code: &EnteredCode,
+    ) -> Ruling<Judgement> {
+        let kind = match kind {
+            Some(kind) => kind,
+            None => self.kind_of(verification, method_id, code)?,
+        };
+        match kind {
+            FactorKind::RecoveryCode => self.judge_recovery_code(id, verification, code),
+            FactorKind::Totp => self.judge_totp(id, verification, method_id, code),
+            FactorKind::Sms => {
+                self.methods_may_prove(verification)?;
+                let method_id = self.method_of(MethodKind::Sms, method_id)?;
+                self.judge_sent(id, verification, Channel::Sms, Some(method_id), code)
+            }
+            FactorKind::Email => {
+                if !self.email_offered(verification) {
+                    return Err(invalid("method", "email is not offered for this purpose").into());
+                }
+                self.judge_sent(id, verification, Channel::Email, None, code)
+            }
+        }
+    }
+
+    fn methods_may_prove(&self, verification: &Verification) -> Ruling<()> {
+        if self.methods_offered(verification) {
+            Ok(())
+        } else {
+            Err(invalid("method", "is not offered for this purpose").into())
+        }
+    }
+
+    /// The kind that is meant when none was named: by the shape of the code, else the one that can be tried.
+    fn kind_of(
+        &self,
+        verification: &Verification,
+        method_id: Option<MethodId>,
+        code: &EnteredCode,
+    ) -> Ruling<FactorKind> {
+        if normalize_recovery_code(code.expose()).is_some() {
+            return Ok(FactorKind::RecoveryCode);
+        }
+        if let Some(method) = method_id.and_then(|id| self.state.methods.get(&id)) {
+            return Ok(method.kind().factor());
+        }
+        let sent = |channel| verification.codes.iter().any(|code| code.challenge.channel == channel);
+        let has_totp = self.state.methods.values().any(|method| method.kind() == MethodKind::Totp);
+        let mut candidates = [
+            (FactorKind::Totp, has_totp && self.methods_offered(verification)),
+            (FactorKind::Sms, sent(Channel::Sms)),
+            (FactorKind::Email, sent(Channel::Email)),
+        ]
+        .into_iter()
+        .filter(|(_, possible)| *possible);
+        match (candidates.next(), candidates.next()) {
+            (Some((kind, _)), None) => Ok(kind),
+            _ => Err(invalid("method", "is required: say which kind of code this is").into()),
+        }
+    }
+
+    fn judge_totp(
+        &self,
+        id: VerificationId,
+        verification: &Verification,
+        method_id: Option<MethodId>,
+        code: &EnteredCode,
+    ) -> Ruling<Judgement> {
+        self.methods_may_prove(verification)?;
+        let method_id = self.method_of(MethodKind::Totp, method_id)?;
+        let Some(Device::Totp { secret: Personal::Known(secret), parameters, last_step }) =
+            self.state.methods.get(&method_id).map(|method| &method.device)
+        else {
+            return Err(Refusal::NotFound.into());
+        };
+        let entered = super::codes::digits(code, usize::from(parameters.digits))?;
+        self.not_locked(FactorKind::Totp)?;
+        match totp::judge(secret, *parameters, *last_step, &entered, self.now(), self.context.policy) {
+            Judged::Accepted { step } => {
+                Ok(Judgement::Right(Proof { totp_step: Some(step), ..Proof::of(FactorKind::Totp, Some(method_id)) }))
+            }
+            Judged::Rejected { reason, drift } => {
+                Ok(Judgement::Wrong(self.wrong(id, verification, FactorKind::Totp, Some(method_id), reason, drift)))
+            }
+        }
+    }
+
+    fn judge_sent(
+        &self,
+        id: VerificationId,
+        verification: &Verification,
+        channel: Channel,
+        method_id: Option<MethodId>,
+        code: &EnteredCode,
+    ) -> Ruling<Judgement> {
+        let kind = channel.factor();
+        let entered = super::codes::digits(code, 6)?;
+        self.not_locked(kind)?;
+        let issued = self.valid_code(&verification.codes, channel, method_id)?;
+        if self.code_matches(issued.challenge, &entered)? {
+            Ok(Judgement::Right(Proof::of(kind, method_id)))
+        } else {
+            Ok(Judgement::Wrong(self.wrong(id, verification, kind, method_id, RejectionReason::Wrong, None)))
+        }
+    }
+
+    /// A wrong TOTP, SMS or email code: one more in a row for its kind and for the account.
+    fn wrong(
+        &self,
+        verification_id: VerificationId,
+        verification: &Verification,
+        kind: FactorKind,
+        method_id: Option<MethodId>,
+        reason: RejectionReason,
+        clock_drift_steps: Option<i32>,
+    ) -> Decision {
+        let policy = self.context.policy;
+        let in_a_row = self.state.locks.of(kind).map_or(0, |lock| lock.failures_at(self.now())).saturating_add(1);
+        let most = if kind == FactorKind::Totp { policy.totp_attempts } else { policy.code_attempts };
+        let account_failures = self.state.account_failures.saturating_add(1);
+        let rejected = CodeRejected {
+            verification_id,
+            purpose: verification.purpose,
+            kind,
+            method_id,
+            reason,
+            verification_failures: verification.failures.saturating_add(1),
+            kind_failures: in_a_row,
+            account_failures,
+            account_locked: account_failures >= policy.account_cap,
+            ended: false,
+            clock_drift_steps,
+        };
+        let mut events: Vec<Event> = vec![rejected.into()];
+        let locked_until = (in_a_row >= most).then(|| self.now().plus(policy.lock_lasts));
+        events.extend(locked_until.map(|locked_until| Event::from(MethodLocked { kind, locked_until })));
+        Decision::reject(events, Refusal::WrongCode { fail_count: in_a_row, locked_until })
+    }
+
+    fn judge_recovery_code(
+        &self,
+        verification_id: VerificationId,
+        verification: &Verification,
+        code: &EnteredCode,
+    ) -> Ruling<Judgement> {
+        self.methods_may_prove(verification)?;
+        let set = self
+            .state
+            .recovery
+            .as_ref()
+            .filter(|set| set.remaining() > 0)
+            .ok_or_else(|| invalid("method", "the account has no recovery codes left"))?;
+        let entered = match set.codes {
+            RecoveryCodes::Ours(_) => normalize_recovery_code(code.expose()),
+            // Codes of another system have their own shape.
+            RecoveryCodes::Imported(_) => Some(Secret::new(code.expose().trim().to_owned())),
+        }
+        .ok_or_else(|| invalid("code", "a recovery code has four groups of four letters and digits"))?;
+        self.allowed(limits::recovery_code_attempt(&self.context.policy.limits, self.context.origin))?;
+        let failures = verification.recovery_failures.saturating_add(1);
+        let reason = match self.place_in_set(set, &entered)? {
+            Some(index) if !set.used.contains(&index) => {
+                let remaining = set.remaining().saturating_sub(1);
+                return Ok(Judgement::Right(Proof {
+                    recovery_code: Some(RecoveryCodeUsed { set: set.set, index, remaining, verification_id }),
+                    ..Proof::of(FactorKind::RecoveryCode, None)
+                }));
+            }
+            Some(_) => RejectionReason::Replayed,
+            None => RejectionReason::Wrong,
+        };
+        let rejected = CodeRejected {
+            verification_id,
+            purpose: verification.purpose,
+            kind: FactorKind::RecoveryCode,
+            method_id: None,
+            reason,
+            verification_failures: failures,
+            kind_failures: 0,
+            account_failures: self.state.account_failures,
+            account_locked: self.state.account_locked,
+            ended: failures >= self.context.policy.recovery_code_attempts,
+            clock_drift_steps: None,
+        };
+        let refusal = Refusal::WrongCode { fail_count: failures, locked_until: None };
+        Ok(Judgement::Wrong(Decision::reject(vec![rejected.into()], refusal)))
+    }
+
+    /// Where in the set the entered code stands. Every hash is compared, in constant time.
+    fn place_in_set(&self, set: &RecoverySet, entered: &Secret<String>) -> Ruling<Option<u32>> {
+        let mut place = None;
+        match &set.codes {
+            RecoveryCodes::Ours(Personal::Known(hashes)) => {
+                let need = Need::RecoveryCodeHash { set: hashes.clone(), entered: entered.clone() };
+                let Fact::RecoveryCodeHash(hash) = self.context.evidence.fact(need)? else {
+                    return Err(Refusal::Conflict.into());
+                };
+                for (index, known) in (0..).zip(&hashes.hashes) {
+                    if bool::from(known.0.ct_eq(&hash.0)) {
+                        place = Some(index);
+                    }
+                }
+            }
+            RecoveryCodes::Imported(Personal::Known(hashes)) => {
+                for (index, hash) in (0..).zip(hashes) {
+                    if self.password_matches(&PasswordHash(hash.clone()), entered)? {
+                        place = Some(index);
+                    }
+                }
+            }
+            RecoveryCodes::Ours(Personal::Erased) | RecoveryCodes::Imported(Personal::Erased) => {}
+        }
+        Ok(place)
+    }
+
+    fn succeed(&self, id: VerificationId, verification: &Verification, proof: Proof) -> Decision {
+        let policy = self.context.policy;
+        let usable_until = self.now().plus(match verification.purpose {
+            Purpose::AddMethod => policy.authorization_lives,
+            _ => policy.verification_fresh,
+        });
+        let remaining = proof.recovery_code.as_ref().map(|used| used.remaining);
+        let kind = proof.kind;
+        let mut events = self.proved(id, verification, proof, usable_until, false);
+        let api_key_id = match verification.started_by {
+            Some(Credential::ApiClient(key)) => Some(key),
+            _ => None,
+        };
+        let session = verification.yields_session.then(|| {
+            let (session_events, session) =
+                self.new_session(&verification.first_factor, Some(kind), Some(id), api_key_id);
+            events.extend(session_events);
+            session
+        });
+        let verified = Verified { verification_id: id, usable_until, session, recovery_codes_remaining: remaining };
+        Decision::accept(events, Outcome::Verified(verified))
+    }
+
+    /// The events of a right code.
+    pub(super) fn proved(
+        &self,
+        verification_id: VerificationId,
+        verification: &Verification,
+        proof: Proof,
+        usable_until: crate::time::Timestamp,
+        needs_second_factor: bool,
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        events.extend(proof.recovery_code.map(Event::from));
+        events.push(
+            VerificationSucceeded {
+                verification_id,
+                purpose: verification.purpose,
+                kind: proof.kind,
+                method_id: proof.method_id,
+                totp_step: proof.totp_step,
+                usable_until,
+                needs_second_factor,
+            }
+            .into(),
+        );
+        events
+    }
+
+    /// The proof of the address of a password reset, or none while it is a wrong one.
+    pub(super) fn judge_reset_mail(
+        &self,
+        id: VerificationId,
+        verification: &Verification,
+        code: &EnteredCode,
+    ) -> Ruling<Judgement> {
+        if !matches!(verification.progress, Progress::Pending { .. }) {
+            return Err(Refusal::Conflict.into());
+        }
+        let issued = self.valid_code(&verification.codes, Channel::Email, None)?;
+        let entered = super::codes::digits(code, 6)?;
+        if self.code_matches(issued.challenge, &entered)? {
+            Ok(Judgement::Right(Proof::of(FactorKind::Email, None)))
+        } else {
+            Ok(Judgement::Wrong(self.address_rejected(id, verification, RejectionReason::Wrong)))
+        }
+    }
+}

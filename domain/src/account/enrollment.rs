@@ -1,0 +1,337 @@
+//! Adding a method: the enrollment, its code, and what the first method turns on.
+
+use std::collections::BTreeSet;
+
+use super::{
+    rules::{Rules, invalid},
+    totp::{self, Judged},
+};
+use crate::{
+    commands::TotpParameters,
+    decision::{Decision, Ruling},
+    events::{
+        CodeRejected, Event, MethodEnabled, RecoveryCodesGenerated, RejectionReason, RevocationReason,
+        SmsEnrollmentStarted, TotpEnrollmentStarted, TwoFactorEnabled,
+    },
+    ids::{MethodId, VerificationId},
+    outcome::{MethodView, Outcome, Refusal, TotpEnrollment},
+    personal::Personal,
+    state::{Device, Enrollment},
+    time::Seconds,
+    values::{Channel, Credential, EnteredCode, FactorKind, Label, MethodKind, PhoneNumber, Purpose, TotpSecret},
+};
+
+impl Rules<'_> {
+    fn next_method_id(&self) -> MethodId {
+        MethodId(self.state.last_method_id.saturating_add(1))
+    }
+
+    fn is_live(&self, enrollment: &Enrollment) -> bool {
+        !enrollment.ended && self.now() < enrollment.expires_at
+    }
+
+    fn room_for_an_enrollment(&self) -> Ruling<()> {
+        let mut ends: Vec<_> =
+            self.state.enrollments.values().filter(|e| self.is_live(e)).map(|e| e.expires_at).collect();
+        ends.sort_unstable();
+        match ends.first() {
+            Some(first) if ends.len() >= self.context.policy.pending_enrollments as usize => {
+                Err(Refusal::RateLimited { retry_after: self.until(*first) }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn start_totp_enrollment(&self) -> Ruling {
+        let started_by = self.credential()?;
+        self.confirmed()?;
+        let email = self.email()?;
+        self.room_for_an_enrollment()?;
+        // 160 bits, the length of the hash (RFC 4226, section 4, R6).
+        let secret = TotpSecret::new(self.context.entropy.bytes("totp secret")[..20].to_vec());
+        let TotpParameters { algorithm, digits, period } = TotpParameters::DEFAULT;
+        let method_id = self.next_method_id();
+        let expires_at = self.now().plus(self.context.policy.enrollment_lives);
+        let started = TotpEnrollmentStarted {
+            method_id,
+            verification_id: VerificationId(self.context.entropy.uuid(self.now(), "enrollment")),
+            secret: Personal::Known(secret.clone()),
+            algorithm,
+            digits,
+            period,
+            started_by,
+            attempts: self.context.policy.confirmation_attempts,
+            expires_at,
+        };
+        let account_name = email.as_str().to_owned();
+        let enrollment = TotpEnrollment { method_id, secret, algorithm, digits, period, account_name, expires_at };
+        Ok(Decision::accept(vec![started.into()], Outcome::TotpEnrollmentStarted(enrollment)))
+    }
+
+    pub(super) fn start_sms_enrollment(&self, number: &PhoneNumber) -> Ruling {
+        let started_by = self.credential()?;
+        self.confirmed()?;
+        self.authorization(started_by)?;
+        self.not_on_file(&Device::Sms {
+            phone_number: Personal::Known(number.clone()),
+            country: number.country(),
+            prefix: number.prefix(),
+        })?;
+        // The same number again, while its enrollment lives, is a resend.
+        let same = self
+            .state
+            .enrollments
+            .iter()
+            .find(|(_, e)| self.is_live(e) && e.started_by == started_by && enrolls_number(e) == Some(number));
+        if let Some((method_id, enrollment)) = same {
+            return self.resend(*method_id, enrollment, number);
+        }
+        self.room_for_an_enrollment()?;
+        let method_id = self.next_method_id();
+        let verification_id = VerificationId(self.context.entropy.uuid(self.now(), "enrollment"));
+        let sent = self.send_enrollment_code(method_id, verification_id, number, None)?;
+        let started = SmsEnrollmentStarted {
+            method_id,
+            verification_id,
+            phone_number: Personal::Known(number.clone()),
+            country: number.country(),
+            prefix: number.prefix(),
+            started_by,
+            attempts: self.context.policy.confirmation_attempts,
+            expires_at: self.now().plus(self.context.policy.enrollment_lives),
+        };
+        let mut events: Vec<Event> = vec![started.into()];
+        events.extend(sent.events);
+        Ok(Decision { events, outcome: sent.outcome.map(|outcome| sms_started(method_id, outcome)) })
+    }
+
+    pub(super) fn resend_enrollment_code(&self, method_id: MethodId) -> Ruling {
+        let credential = self.credential()?;
+        self.confirmed()?;
+        let enrollment = self.own_enrollment(method_id, credential)?;
+        let Some(number) = enrolls_number(enrollment) else {
+            return Err(invalid("method_id", "is no phone number").into());
+        };
+        if !self.is_live(enrollment) {
+            return Err(Refusal::VerificationExpired.into());
+        }
+        self.authorization(credential)?;
+        self.resend(method_id, enrollment, number)
+    }
+
+    fn resend(&self, method_id: MethodId, enrollment: &Enrollment, number: &PhoneNumber) -> Ruling {
+        let sent = self.send_enrollment_code(method_id, enrollment.verification_id, number, Some(enrollment))?;
+        Ok(Decision { events: sent.events, outcome: sent.outcome.map(|outcome| sms_started(method_id, outcome)) })
+    }
+
+    /// An account without a method may text few numbers, few times a day: nobody turns sign-ups into texts.
+    pub(super) fn first_method_may_text(&self, number: &PhoneNumber) -> Ruling<()> {
+        if !self.state.methods.is_empty() {
+            return Ok(());
+        }
+        let window = Seconds::days(1);
+        let texts: Vec<_> = self
+            .state
+            .sends
+            .iter()
+            .filter(|send| send.channel == Channel::Sms && self.now() < send.at.plus(window))
+            .collect();
+        let mut numbers: BTreeSet<&str> = texts
+            .iter()
+            .filter_map(|send| send.method_id)
+            .filter_map(|id| self.state.enrollments.get(&id).and_then(enrolls_number))
+            .map(PhoneNumber::as_str)
+            .collect();
+        numbers.insert(number.as_str());
+        let policy = self.context.policy;
+        let too_many = texts.len() >= policy.first_method_texts_per_day as usize
+            || numbers.len() > policy.first_method_numbers_per_day as usize;
+        match texts.iter().map(|send| send.at).min() {
+            Some(first) if too_many => Err(Refusal::RateLimited { retry_after: self.until(first.plus(window)) }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The authorization to add one method: only for the credential that completed the check.
+    fn authorization(&self, credential: Credential) -> Ruling<VerificationId> {
+        self.state
+            .verifications
+            .iter()
+            .rev()
+            .find(|(_, verification)| self.usable(verification, Purpose::AddMethod, credential))
+            .map(|(id, _)| *id)
+            .ok_or_else(|| Refusal::VerificationRequired { purpose: Purpose::AddMethod }.into())
+    }
+
+    /// An enrollment is its beginner's alone; anyone else's is not found.
+    fn own_enrollment(&self, method_id: MethodId, credential: Credential) -> Ruling<&Enrollment> {
+        if self.state.methods.contains_key(&method_id) {
+            return Err(Refusal::AlreadyEnabled.into());
+        }
+        self.state
+            .enrollments
+            .get(&method_id)
+            .filter(|enrollment| enrollment.started_by == credential)
+            .ok_or_else(|| Refusal::NotFound.into())
+    }
+
+    fn not_on_file(&self, device: &Device) -> Ruling<()> {
+        let same = |known: &Device| match (known, device) {
+            (Device::Sms { phone_number: a, .. }, Device::Sms { phone_number: b, .. }) => a == b,
+            (Device::Totp { secret: a, .. }, Device::Totp { secret: b, .. }) => a == b,
+            _ => false,
+        };
+        if self.state.methods.values().any(|method| same(&method.device)) {
+            return Err(Refusal::DuplicateMethod.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn enable_method(&self, method_id: MethodId, code: &EnteredCode, label: Option<&Label>) -> Ruling {
+        let credential = self.credential()?;
+        self.confirmed()?;
+        let enrollment = self.own_enrollment(method_id, credential)?;
+        if !self.is_live(enrollment) {
+            return Err(Refusal::VerificationExpired.into());
+        }
+        self.not_on_file(&enrollment.device)?;
+        let authorization = self.authorization(credential)?;
+        let totp_step = match self.judge_enrollment(method_id, enrollment, code)? {
+            Ok(step) => step,
+            Err(decision) => return Ok(decision),
+        };
+        let kind = enrollment.device.kind();
+        let label = match label {
+            Some(label) => label.clone(),
+            None => default_label(kind)?,
+        };
+        self.enabled(method_id, enrollment, credential, label, authorization, totp_step)
+    }
+
+    /// The enrollment's own code: wrong ones end it and count toward no lock and no cap.
+    fn judge_enrollment(
+        &self,
+        method_id: MethodId,
+        enrollment: &Enrollment,
+        code: &EnteredCode,
+    ) -> Ruling<Result<Option<u64>, Decision>> {
+        let (reason, drift) = match &enrollment.device {
+            Device::Totp { secret, parameters, last_step } => {
+                let secret = secret.known().ok_or(Refusal::NotFound)?;
+                let entered = super::codes::digits(code, usize::from(parameters.digits))?;
+                match totp::judge(secret, *parameters, *last_step, &entered, self.now(), self.context.policy) {
+                    Judged::Accepted { step } => return Ok(Ok(Some(step))),
+                    Judged::Rejected { reason, drift } => (reason, drift),
+                }
+            }
+            Device::Sms { .. } => {
+                let entered = super::codes::digits(code, 6)?;
+                let issued = self.valid_code(&enrollment.codes, Channel::Sms, Some(method_id))?;
+                if self.code_matches(issued.challenge, &entered)? {
+                    return Ok(Ok(None));
+                }
+                (RejectionReason::Wrong, None)
+            }
+        };
+        let failures = enrollment.failures.saturating_add(1);
+        let rejected = CodeRejected {
+            verification_id: enrollment.verification_id,
+            purpose: Purpose::Enroll,
+            kind: enrollment.device.kind().factor(),
+            method_id: Some(method_id),
+            reason,
+            verification_failures: failures,
+            kind_failures: 0,
+            account_failures: self.state.account_failures,
+            account_locked: self.state.account_locked,
+            ended: failures >= enrollment.attempts,
+            clock_drift_steps: drift,
+        };
+        let refusal = Refusal::WrongCode { fail_count: failures, locked_until: None };
+        Ok(Err(Decision::reject(vec![rejected.into()], refusal)))
+    }
+
+    fn enabled(
+        &self,
+        method_id: MethodId,
+        enrollment: &Enrollment,
+        credential: Credential,
+        label: Label,
+        verification_id: VerificationId,
+        totp_step: Option<u64>,
+    ) -> Ruling {
+        let kind = enrollment.device.kind();
+        let first = self.state.methods.is_empty();
+        let view = MethodView {
+            id: method_id,
+            kind,
+            label: Some(label.as_str().to_owned()),
+            phone_number: enrolls_number(enrollment).map(PhoneNumber::masked),
+            is_primary: first,
+            fail_count: self.state.locks.of(kind.factor()).map_or(0, |lock| lock.failures_at(self.now())),
+            locked_until: self.state.locks.of(kind.factor()).and_then(|lock| lock.locked_at(self.now())),
+            created_at: self.now(),
+            last_used: None,
+        };
+        let mut events: Vec<Event> = vec![
+            MethodEnabled {
+                method_id,
+                kind,
+                label: Personal::Known(label),
+                verification_id,
+                totp_step,
+                is_primary: first,
+            }
+            .into(),
+        ];
+        let mut recovery_codes = None;
+        let mut reason = RevocationReason::FactorChanged;
+        if first {
+            let fresh = self.fresh_recovery_codes()?;
+            events.push(TwoFactorEnabled {}.into());
+            events.push(self.recovery_set(fresh.hashes, None).into());
+            recovery_codes = Some(fresh.codes);
+            reason = RevocationReason::TwoFactorEnabled;
+        }
+        events.extend(self.end_other_sessions(Some(credential), reason));
+        if first {
+            events.extend(self.end_other_access_tokens(Some(credential), reason));
+        }
+        Ok(Decision::accept(events, Outcome::MethodEnabled { method: view, recovery_codes }))
+    }
+
+    pub(super) fn recovery_set(
+        &self,
+        hashes: crate::events::RecoveryCodeHashes,
+        verification_id: Option<VerificationId>,
+    ) -> RecoveryCodesGenerated {
+        RecoveryCodesGenerated {
+            set: self.state.last_recovery_set.saturating_add(1),
+            count: u32::try_from(hashes.hashes.len()).unwrap_or(u32::MAX),
+            codes: Personal::Known(hashes),
+            verification_id,
+        }
+    }
+}
+
+fn enrolls_number(enrollment: &Enrollment) -> Option<&PhoneNumber> {
+    match &enrollment.device {
+        Device::Sms { phone_number, .. } => phone_number.known(),
+        Device::Totp { .. } => None,
+    }
+}
+
+fn sms_started(method_id: MethodId, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::CodeSent(sent) => Outcome::SmsEnrollmentStarted { method_id, sent },
+        other => other,
+    }
+}
+
+fn default_label(kind: MethodKind) -> Ruling<Label> {
+    let text = match kind.factor() {
+        FactorKind::Totp => "Authenticator app",
+        _ => "Phone",
+    };
+    Label::parse(text).map_err(|error| invalid("label", error.0).into())
+}

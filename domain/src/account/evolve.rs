@@ -1,0 +1,464 @@
+//! From events to state. No rule, no policy, no failure: whatever the history, it folds.
+
+use crate::{
+    commands::TotpParameters,
+    events::{CodeRejected, Event, ImportedMethod, VerificationStarted, VerificationSucceeded},
+    ids::{MethodId, VerificationId},
+    state::{
+        AccessToken, Account, Device, Enrollment, IssuedCode, Lock, Locks, Method, Phase, Progress, RecoveryCodes,
+        RecoverySet, Send, Session, Verification,
+    },
+    time::{Seconds, Timestamp},
+    values::{Aal, Amr, Challenge, Credential, FactorKind},
+};
+
+/// What ended longer ago than this is dropped.
+const KEPT: Seconds = Seconds::hours(24);
+/// At most so many finished verifications are kept, whatever their age, so that a busy account stays small.
+const FINISHED_KEPT: usize = 64;
+
+pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Account {
+    state.last_event_at = Some(at);
+    match event {
+        Event::AccountRegistered(e) => {
+            state.id = Some(e.account_id);
+            state.registered_at = Some(at);
+            state.phase = Phase::Unconfirmed { expires_at: e.expires_at };
+            state.email = Some(e.email.clone());
+            state.password = e.password.clone();
+        }
+        Event::AccountImported(e) => {
+            state.id = Some(e.account_id);
+            state.registered_at = Some(at);
+            state.phase = Phase::Confirmed;
+            state.email = Some(e.email.clone());
+            state.password = e.password.clone();
+            imported_methods(&mut state, &e.methods, at);
+            state.recovery = e.recovery_codes.clone().map(|codes| RecoverySet {
+                set: 1,
+                codes: RecoveryCodes::Imported(codes),
+                used: Vec::new(),
+                count: e.recovery_code_count,
+                generated_at: at,
+            });
+            state.last_recovery_set = u32::from(state.recovery.is_some());
+        }
+        Event::EmailVerified(e) => {
+            state.phase = Phase::Confirmed;
+            use_up(&mut state, e.verification_id, at);
+        }
+        Event::EmailChanged(e) => {
+            state.email = Some(e.email.clone());
+            use_up(&mut state, Some(e.verification_id), at);
+        }
+        Event::PasswordSet(e) => {
+            state.password = Some(e.password.clone());
+            use_up(&mut state, e.verification_id, at);
+        }
+        Event::PasswordRejected(_) => state.password_rejected_at = Some(at),
+        Event::SignedIn(e) => {
+            state.sessions.insert(
+                e.session_id,
+                Session {
+                    token_hash: e.token_hash,
+                    aal: e.aal,
+                    amr: e.amr.clone(),
+                    started_at: at,
+                    expires_at: e.expires_at,
+                    idle_timeout: e.idle_timeout,
+                },
+            );
+            use_up(&mut state, e.verification_id, at);
+        }
+        Event::SignedOut(e) => {
+            state.sessions.remove(&e.session_id);
+        }
+        Event::SessionRevoked(e) => {
+            for id in &e.session_ids {
+                state.sessions.remove(id);
+            }
+        }
+        Event::AccessTokenIssued(e) => {
+            state.access_tokens.insert(
+                e.access_token_id,
+                AccessToken { token_hash: e.token_hash, name: e.name.clone(), issued_at: at, expires_at: e.expires_at },
+            );
+        }
+        Event::AccessTokenRevoked(e) => {
+            for id in &e.access_token_ids {
+                state.access_tokens.remove(id);
+            }
+        }
+        Event::VerificationStarted(e) => {
+            state.verifications.insert(e.verification_id, started(e, at));
+        }
+        Event::CodeIssued(e) => sent(
+            &mut state,
+            IssuedCode {
+                challenge: Challenge {
+                    verification_id: e.verification_id,
+                    purpose: e.purpose,
+                    channel: e.channel,
+                    method_id: e.method_id,
+                    issue: e.issue,
+                },
+                expires_at: e.expires_at,
+                resend_after: e.resend_after,
+                sent_at: at,
+            },
+        ),
+        Event::CodeResent(e) => sent(
+            &mut state,
+            IssuedCode {
+                challenge: Challenge {
+                    verification_id: e.verification_id,
+                    purpose: e.purpose,
+                    channel: e.channel,
+                    method_id: e.method_id,
+                    issue: e.issue,
+                },
+                expires_at: e.expires_at,
+                resend_after: e.resend_after,
+                sent_at: at,
+            },
+        ),
+        Event::CodeRejected(e) => rejected(&mut state, e, at),
+        Event::MethodLocked(e) => {
+            if let Some(lock) = state.locks.of_mut(e.kind) {
+                lock.locked_until = Some(e.locked_until);
+            }
+        }
+        Event::MethodUnlocked(e) => {
+            for kind in &e.kinds {
+                if let Some(lock) = state.locks.of_mut(*kind) {
+                    *lock = Lock::default();
+                }
+            }
+            if e.cap_lifted {
+                clear_cap(&mut state);
+            }
+        }
+        Event::VerificationSucceeded(e) => succeeded(&mut state, e, at),
+        Event::TotpEnrollmentStarted(e) => {
+            let parameters = TotpParameters { algorithm: e.algorithm, digits: e.digits, period: e.period };
+            let device = Device::Totp { secret: e.secret.clone(), parameters, last_step: None };
+            enroll(&mut state, e.method_id, device, e.verification_id, e.started_by, e.attempts, e.expires_at);
+        }
+        Event::SmsEnrollmentStarted(e) => {
+            let device = Device::Sms {
+                phone_number: e.phone_number.clone(),
+                country: e.country.clone(),
+                prefix: e.prefix.clone(),
+            };
+            enroll(&mut state, e.method_id, device, e.verification_id, e.started_by, e.attempts, e.expires_at);
+        }
+        Event::MethodEnabled(e) => {
+            use_up(&mut state, Some(e.verification_id), at);
+            if let Some(enrollment) = state.enrollments.get_mut(&e.method_id) {
+                enrollment.ended = true;
+                enrollment.expires_at = enrollment.expires_at.min(at);
+                let mut device = enrollment.device.clone();
+                if let Device::Totp { last_step, .. } = &mut device {
+                    *last_step = e.totp_step;
+                }
+                let acting = enrollment.started_by;
+                let label = e.label.clone();
+                state.methods.insert(e.method_id, Method { device, label, created_at: at, last_used: None });
+                strengthen(&mut state, acting, super::sign_in::amr_of(e.kind.factor()));
+            }
+            if e.is_primary {
+                state.primary = Some(e.method_id);
+            }
+            state.reset = false;
+        }
+        Event::MethodRelabelled(e) => {
+            if let Some(method) = state.methods.get_mut(&e.method_id) {
+                method.label = e.label.clone();
+            }
+        }
+        Event::PrimaryMethodChanged(e) => state.primary = Some(e.method_id),
+        Event::MethodDisabled(e) => {
+            state.methods.remove(&e.method_id);
+            if state.primary == Some(e.method_id) {
+                state.primary = None;
+            }
+            use_up(&mut state, Some(e.verification_id), at);
+        }
+        Event::TwoFactorEnabled(_) => state.two_factor_since = Some(at),
+        Event::TwoFactorDisabled(_) => state.two_factor_since = None,
+        Event::RecoveryCodesGenerated(e) => {
+            state.last_recovery_set = e.set;
+            state.recovery = Some(RecoverySet {
+                set: e.set,
+                codes: RecoveryCodes::Ours(e.codes.clone()),
+                used: Vec::new(),
+                count: e.count,
+                generated_at: at,
+            });
+            use_up(&mut state, e.verification_id, at);
+        }
+        Event::RecoveryCodeUsed(e) => {
+            if let Some(set) = state.recovery.as_mut().filter(|set| set.set == e.set)
+                && !set.used.contains(&e.index)
+            {
+                set.used.push(e.index);
+            }
+        }
+        Event::RecoveryCodesRevoked(_) => state.recovery = None,
+        Event::TwoFactorReset(_) => {
+            state.methods.clear();
+            state.primary = None;
+            state.enrollments.clear();
+            state.recovery = None;
+            state.two_factor_since = None;
+            state.locks = Locks::default();
+            clear_cap(&mut state);
+            for verification in state.verifications.values_mut() {
+                if !is_finished(verification, at) {
+                    verification.progress = Progress::Failed { at };
+                }
+            }
+            state.reset = true;
+        }
+        Event::AccountErased(_) => {
+            let (id, registered_at) = (state.id, state.registered_at);
+            state = Account { id, registered_at, phase: Phase::Erased, last_event_at: Some(at), ..Account::default() };
+        }
+        // Events of other streams, and those that views alone care for.
+        Event::SendStarted(_)
+        | Event::CodeDispatched(_)
+        | Event::CodeDelivered(_)
+        | Event::CodeDeliveryFailed(_)
+        | Event::SendOutcomeUnknown(_)
+        | Event::RetentionApplied(_)
+        | Event::EmailClaimed(_)
+        | Event::EmailReleased(_)
+        | Event::ApiKeyIssued(_)
+        | Event::ApiKeyRevoked(_)
+        | Event::HistoryAccessed(_) => {}
+    }
+    drop_old(&mut state, at);
+    state
+}
+
+/// A verification as its first event makes it.
+pub(super) fn started(event: &VerificationStarted, at: Timestamp) -> Verification {
+    Verification {
+        purpose: event.purpose,
+        action: event.action.clone(),
+        target: event.target,
+        started_by: event.started_by,
+        token_hash: event.token_hash,
+        first_factor: event.first_factor.clone(),
+        new_email: event.new_email.clone(),
+        yields_session: event.yields_session,
+        started_at: at,
+        progress: Progress::Pending { expires_at: event.expires_at },
+        attempts: event.attempts,
+        failures: 0,
+        recovery_failures: 0,
+        sends: 0,
+        codes: Vec::new(),
+    }
+}
+
+fn enroll(
+    state: &mut Account,
+    method_id: MethodId,
+    device: Device,
+    verification_id: VerificationId,
+    started_by: Credential,
+    attempts: u32,
+    expires_at: Timestamp,
+) {
+    state.last_method_id = state.last_method_id.max(method_id.0);
+    state.enrollments.insert(
+        method_id,
+        Enrollment {
+            verification_id,
+            device,
+            started_by,
+            expires_at,
+            failures: 0,
+            attempts,
+            ended: false,
+            codes: Vec::new(),
+        },
+    );
+}
+
+/// A send: the code it carries takes the place of the one it repeats.
+fn sent(state: &mut Account, code: IssuedCode) {
+    let Challenge { verification_id, channel, method_id, issue, .. } = code.challenge;
+    state.sends.push(Send { at: code.sent_at, channel, method_id });
+    let codes = if let Some(verification) = state.verifications.get_mut(&verification_id) {
+        verification.sends = verification.sends.saturating_add(1);
+        Some(&mut verification.codes)
+    } else {
+        state
+            .enrollments
+            .values_mut()
+            .find(|enrollment| enrollment.verification_id == verification_id)
+            .map(|enrollment| &mut enrollment.codes)
+    };
+    if let Some(codes) = codes {
+        codes.retain(|known| {
+            (known.challenge.channel, known.challenge.method_id, known.challenge.issue) != (channel, method_id, issue)
+        });
+        codes.push(code);
+    }
+}
+
+fn rejected(state: &mut Account, e: &CodeRejected, at: Timestamp) {
+    state.account_failures = e.account_failures;
+    state.account_locked = e.account_locked;
+    if e.kind_failures > 0
+        && let Some(lock) = state.locks.of_mut(e.kind)
+    {
+        // A lock that has ended is over: the count restarted with this code.
+        *lock = Lock { failures: e.kind_failures, locked_until: lock.locked_at(at) };
+    }
+    if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
+        if e.kind == FactorKind::RecoveryCode {
+            verification.recovery_failures = e.verification_failures;
+        } else {
+            verification.failures = e.verification_failures;
+        }
+        if e.ended {
+            verification.progress = Progress::Failed { at };
+        }
+    } else if let Some(enrollment) =
+        state.enrollments.values_mut().find(|enrollment| enrollment.verification_id == e.verification_id)
+    {
+        enrollment.failures = e.verification_failures;
+        enrollment.ended |= e.ended;
+        if e.ended {
+            enrollment.expires_at = enrollment.expires_at.min(at);
+        }
+    }
+}
+
+fn succeeded(state: &mut Account, e: &VerificationSucceeded, at: Timestamp) {
+    let mut counts = true;
+    if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
+        // The proof of an address alone says nothing about the account's factors.
+        counts = verification.attempts.is_none() || matches!(verification.progress, Progress::HalfDone { .. });
+        verification.progress = match (e.needs_second_factor, verification.progress) {
+            (true, Progress::Pending { expires_at } | Progress::HalfDone { expires_at }) => {
+                Progress::HalfDone { expires_at }
+            }
+            _ => Progress::Verified { kind: e.kind, usable_until: e.usable_until },
+        };
+    }
+    if counts {
+        if let Some(lock) = state.locks.of_mut(e.kind) {
+            *lock = Lock::default();
+        }
+        clear_cap(state);
+    }
+    if let Some(method) = e.method_id.and_then(|id| state.methods.get_mut(&id)) {
+        method.last_used = Some(at);
+        if let (Device::Totp { last_step, .. }, Some(step)) = (&mut method.device, e.totp_step) {
+            *last_step = Some(last_step.map_or(step, |last| last.max(step)));
+        }
+    }
+}
+
+fn clear_cap(state: &mut Account) {
+    state.account_failures = 0;
+    state.account_locked = false;
+}
+
+fn use_up(state: &mut Account, verification_id: Option<VerificationId>, at: Timestamp) {
+    if let Some(verification) = verification_id.and_then(|id| state.verifications.get_mut(&id)) {
+        verification.progress = Progress::Used { at };
+    }
+}
+
+/// The acting session that enabled a factor has just proved it.
+fn strengthen(state: &mut Account, acting: Credential, proved: Amr) {
+    if let Credential::Session(id) = acting
+        && let Some(session) = state.sessions.get_mut(&id)
+    {
+        session.aal = Aal::Aal2;
+        for amr in [proved, Amr::Mfa] {
+            if !session.amr.contains(&amr) {
+                session.amr.push(amr);
+            }
+        }
+    }
+}
+
+fn imported_methods(state: &mut Account, methods: &[ImportedMethod], at: Timestamp) {
+    for method in methods {
+        let (id, device, label) = match method {
+            ImportedMethod::Totp { method_id, secret, algorithm, digits, period, label, .. } => {
+                let parameters = TotpParameters { algorithm: *algorithm, digits: *digits, period: *period };
+                (*method_id, Device::Totp { secret: secret.clone(), parameters, last_step: None }, label)
+            }
+            ImportedMethod::Sms { method_id, phone_number, country, prefix, label } => {
+                let device = Device::Sms {
+                    phone_number: phone_number.clone(),
+                    country: country.clone(),
+                    prefix: prefix.clone(),
+                };
+                (*method_id, device, label)
+            }
+        };
+        state.last_method_id = state.last_method_id.max(id.0);
+        state.methods.insert(id, Method { device, label: label.clone(), created_at: at, last_used: None });
+    }
+    state.primary = state.methods.keys().next().copied();
+    state.two_factor_since = state.primary.map(|_| at);
+}
+
+/// When it ended, as far as it has.
+fn ended_at(verification: &Verification) -> Timestamp {
+    match verification.progress {
+        Progress::Pending { expires_at } | Progress::HalfDone { expires_at } => expires_at,
+        Progress::Verified { usable_until, .. } => usable_until,
+        Progress::Used { at } | Progress::Failed { at } => at,
+    }
+}
+
+fn is_finished(verification: &Verification, now: Timestamp) -> bool {
+    match verification.progress {
+        Progress::Used { .. } | Progress::Failed { .. } => true,
+        _ => now >= ended_at(verification),
+    }
+}
+
+fn drop_old(state: &mut Account, now: Timestamp) {
+    let old = |ended: Timestamp| now > ended.plus(KEPT);
+    state.sends.retain(|send| !old(send.at));
+    state.enrollments.retain(|_, enrollment| !old(enrollment.expires_at));
+    state.sessions.retain(|_, session| !old(session.expires_at));
+    state.access_tokens.retain(|_, token| !old(token.expires_at));
+    // Verifications are in order of their start, so the first one tells whether any can be old.
+    if state.verifications.len() > 2 * FINISHED_KEPT
+        || state.verifications.values().next().is_some_and(|first| old(ended_at(first)))
+    {
+        state.verifications.retain(|_, verification| !old(ended_at(verification)));
+        let finished: Vec<VerificationId> =
+            state.verifications.iter().filter(|(_, v)| is_finished(v, now)).map(|(id, _)| *id).collect();
+        for id in finished.iter().take(finished.len().saturating_sub(FINISHED_KEPT)) {
+            state.verifications.remove(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erased_account_keeps_nothing_but_its_id() {
+        let state = evolve(
+            Account::default(),
+            &Event::AccountErased(crate::events::AccountErased { verification_id: None }),
+            Timestamp::EPOCH,
+        );
+        assert_eq!(state.phase, Phase::Erased);
+        assert!(state.methods.is_empty() && state.email.is_none() && state.sessions.is_empty());
+    }
+}

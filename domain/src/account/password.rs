@@ -1,0 +1,140 @@
+//! Passwords: their form, changing one, a forgotten one.
+
+use super::{
+    attempts::Judgement,
+    rules::{Rules, invalid},
+};
+use crate::{
+    commands::SecondFactor,
+    decision::{Decision, Ruling},
+    events::{Event, PasswordSet, RevocationReason},
+    ids::VerificationId,
+    limits,
+    outcome::{Outcome, Refusal, StartedVerification},
+    personal::Personal,
+    secret::SecretText,
+    state::{Progress, Verification},
+    values::{Caller, EmailAddress, EnteredCode, FactorKind, PasswordHash, Purpose},
+};
+
+/// What a new password must be: 8 to 128 characters and none that is guessed soon (NIST SP 800-63B,
+/// 5.1.1.2). The address counts as known to a guesser.
+pub fn check_password(password: &SecretText, email: Option<&EmailAddress>) -> Result<(), Refusal> {
+    let length = password.expose().chars().count();
+    if !(8..=128).contains(&length) {
+        return Err(invalid("password", "must have 8 to 128 characters"));
+    }
+    let mut known: Vec<&str> = vec!["countersign"];
+    if let Some(email) = email {
+        known.push(email.as_str());
+        known.extend(email.as_str().split('@'));
+    }
+    if zxcvbn::zxcvbn(password.expose(), &known).score() < zxcvbn::Score::Two {
+        return Err(invalid("password", "is too easy to guess: use more or less common words"));
+    }
+    Ok(())
+}
+
+impl Rules<'_> {
+    pub(super) fn set_password(&self, current: Option<&SecretText>, new: &SecretText) -> Ruling {
+        self.confirmed()?;
+        let credential = self.owner()?;
+        if self.state.two_factor_since.is_some() {
+            self.strong_session()?;
+        }
+        super::check_password(new, Some(self.email()?))?;
+        if let Some(hash) = &self.state.password {
+            let hash = hash.known().ok_or(Refusal::NotFound)?;
+            let current = current.ok_or_else(|| invalid("current_password", "is required"))?;
+            self.current_password(hash, current)?;
+        }
+        let password = Personal::Known(self.password_hash(new)?);
+        let mut events: Vec<Event> = vec![PasswordSet { password, verification_id: None }.into()];
+        events.extend(self.end_other_sessions(Some(credential), RevocationReason::PasswordChanged));
+        events.extend(self.end_other_access_tokens(None, RevocationReason::PasswordChanged));
+        Ok(Decision::accept(events, Outcome::PasswordSet))
+    }
+
+    /// Asks for the present password; wrong ones count like those of a sign-in.
+    pub(super) fn current_password(&self, hash: &PasswordHash, entered: &SecretText) -> Ruling<()> {
+        let (limits, origin) = (&self.context.policy.limits, self.context.origin);
+        self.allowed(limits::password_attempt(limits, self.email()?, origin, true))?;
+        if self.password_matches(hash, entered)? { Ok(()) } else { Err(Refusal::WrongCredentials.into()) }
+    }
+
+    pub(super) fn request_password_reset(&self, verification_id: VerificationId) -> Ruling {
+        self.confirmed()?;
+        if self.state.verifications.contains_key(&verification_id) {
+            return Err(Refusal::Conflict.into());
+        }
+        let email = self.email()?;
+        self.allowed(limits::confirmation_mail(&self.context.policy.limits, email, self.context.origin))?;
+        let expires_at = self.now().plus(self.context.policy.verification_lives);
+        let started = self.address_check(verification_id, Purpose::ResetPassword, None, None, expires_at);
+        let issued = self.first_mail(verification_id, Purpose::ResetPassword, email, false);
+        let verification = super::evolve::started(&started, self.now());
+        let outcome = StartedVerification {
+            verification: self.state.view_of(verification_id, &verification, self.context.policy, self.now()),
+            secret: self.context.entropy.token("verification"),
+            sent: Some(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after)),
+        };
+        Ok(Decision::accept(vec![started.into(), issued.into()], Outcome::VerificationStarted(outcome)))
+    }
+
+    pub(super) fn reset_password(
+        &self,
+        id: VerificationId,
+        code: Option<&EnteredCode>,
+        second_factor: Option<&SecondFactor>,
+        new: &SecretText,
+    ) -> Ruling {
+        self.confirmed()?;
+        let verification = self.driven_reset(id)?;
+        self.open(verification)?;
+        super::check_password(new, Some(self.email()?))?;
+        let needs_second = self.state.two_factor_since.is_some();
+        let mut events = Vec::new();
+        let mut half_done = verification.clone();
+        if let Progress::Pending { expires_at } = verification.progress {
+            let code = code.ok_or_else(|| invalid("code", "is required"))?;
+            match self.judge_reset_mail(id, verification, code)? {
+                Judgement::Wrong(decision) => return Ok(decision),
+                Judgement::Right(proof) => {
+                    let until = if needs_second { expires_at } else { self.now() };
+                    events = self.proved(id, verification, proof, until, needs_second);
+                }
+            }
+            half_done.progress = Progress::HalfDone { expires_at };
+        }
+        if needs_second {
+            let Some(second) = second_factor else {
+                let refusal = Refusal::VerificationRequired { purpose: Purpose::ResetPassword };
+                return Ok(Decision::reject(events, refusal));
+            };
+            if second.kind == Some(FactorKind::Email) {
+                return Err(invalid("method", "the second factor of a reset cannot be email").into());
+            }
+            match self.judge(id, &half_done, second.kind, second.method_id, &second.code)? {
+                Judgement::Wrong(decision) => {
+                    events.extend(decision.events);
+                    return Ok(Decision { events, outcome: decision.outcome });
+                }
+                Judgement::Right(proof) => events.extend(self.proved(id, &half_done, proof, self.now(), false)),
+            }
+        }
+        let password = Personal::Known(self.password_hash(new)?);
+        events.push(PasswordSet { password, verification_id: Some(id) }.into());
+        events.extend(self.end_other_sessions(None, RevocationReason::PasswordChanged));
+        events.extend(self.end_other_access_tokens(None, RevocationReason::PasswordChanged));
+        Ok(Decision::accept(events, Outcome::PasswordSet))
+    }
+
+    /// A reset is driven by the token that its request answered with, by nothing else.
+    fn driven_reset(&self, id: VerificationId) -> Ruling<&Verification> {
+        let verification = self.driven(id)?;
+        match (self.context.caller, verification.purpose) {
+            (Caller::Verification(_), Purpose::ResetPassword) => Ok(verification),
+            _ => Err(Refusal::NotFound.into()),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What is asked of an account's state without changing it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{AccessTokenId, AccountId, MethodId, SessionId, VerificationId},
+    outcome::MethodView,
+    secret::TokenHash,
+    state::{Account, Device, Phase, Session},
+    time::Timestamp,
+    values::Caller,
+};
+
+/// What a bearer token says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presented {
+    /// A session's token.
+    Session(SessionId),
+    /// A personal access token.
+    AccessToken(AccessTokenId),
+    /// A verification's own token.
+    Verification(VerificationId),
+}
+
+/// An account at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountSummary {
+    /// Its id.
+    pub account_id: AccountId,
+    /// Its address, unless erased.
+    pub email: Option<String>,
+    /// Whether that is confirmed.
+    pub email_verified: bool,
+    /// Whether a sign-in asks for a second factor.
+    pub two_factor_enabled: bool,
+    /// Since when.
+    pub two_factor_since: Option<Timestamp>,
+    /// How many methods.
+    pub methods: u32,
+    /// How many recovery codes are left.
+    pub recovery_codes_remaining: u32,
+    /// Whether the cap stops TOTP, SMS and email.
+    pub account_locked: bool,
+    /// When it was registered.
+    pub registered_at: Timestamp,
+}
+
+impl Account {
+    /// Whether the account is there: registered, not ended unconfirmed, not erased.
+    pub fn exists(&self, now: Timestamp) -> bool {
+        match self.phase {
+            Phase::Absent | Phase::Erased => false,
+            Phase::Unconfirmed { expires_at } => now < expires_at,
+            Phase::Confirmed => true,
+        }
+    }
+
+    /// Who presents this token: a live session, access token or verification of this account. `last_used` is
+    /// when the session was last seen, as kept beside the log. Hashes are compared in constant time.
+    pub fn authenticate(
+        &self,
+        presented: Presented,
+        hash: &TokenHash,
+        last_used: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Caller> {
+        if !self.exists(now) {
+            return None;
+        }
+        match presented {
+            Presented::Session(id) => {
+                let session = self.sessions.get(&id).filter(|session| session.token_hash == *hash)?;
+                let seen = last_used.map_or(session.started_at, |used| used.max(session.started_at));
+                let live = now < session.expires_at && now < seen.plus(session.idle_timeout);
+                live.then_some(Caller::Session(id))
+            }
+            Presented::AccessToken(id) => {
+                let token = self.access_tokens.get(&id).filter(|token| token.token_hash == *hash)?;
+                (now < token.expires_at).then_some(Caller::AccessToken(id))
+            }
+            Presented::Verification(id) => {
+                self.verifications.get(&id).filter(|verification| verification.token_hash == *hash)?;
+                Some(Caller::Verification(id))
+            }
+        }
+    }
+
+    /// A session.
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(&id)
+    }
+
+    /// A method as its owner sees it.
+    pub fn method_view(&self, id: MethodId, now: Timestamp) -> Option<MethodView> {
+        let method = self.methods.get(&id)?;
+        let kind = method.kind();
+        let lock = self.locks.of(kind.factor()).copied().unwrap_or_default();
+        Some(MethodView {
+            id,
+            kind,
+            label: method.label.known().map(|label| label.as_str().to_owned()),
+            phone_number: match &method.device {
+                Device::Sms { phone_number, .. } => phone_number.known().map(|number| number.masked()),
+                Device::Totp { .. } => None,
+            },
+            is_primary: self.primary == Some(id),
+            fail_count: lock.failures_at(now),
+            locked_until: lock.locked_at(now),
+            created_at: method.created_at,
+            last_used: method.last_used,
+        })
+    }
+
+    /// All methods, by number.
+    pub fn methods_view(&self, now: Timestamp) -> Vec<MethodView> {
+        self.methods.keys().filter_map(|id| self.method_view(*id, now)).collect()
+    }
+
+    /// The account at a glance; `None` when there is none.
+    pub fn summary(&self, now: Timestamp) -> Option<AccountSummary> {
+        if !self.exists(now) {
+            return None;
+        }
+        Some(AccountSummary {
+            account_id: self.id?,
+            email: self.email.as_ref().and_then(|email| email.known()).map(|email| email.as_str().to_owned()),
+            email_verified: self.phase == Phase::Confirmed,
+            two_factor_enabled: self.two_factor_since.is_some(),
+            two_factor_since: self.two_factor_since,
+            methods: u32::try_from(self.methods.len()).unwrap_or(u32::MAX),
+            recovery_codes_remaining: self.recovery.as_ref().map_or(0, |set| set.remaining()),
+            account_locked: self.account_locked,
+            registered_at: self.registered_at.unwrap_or(now),
+        })
+    }
+}

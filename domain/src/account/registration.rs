@@ -1,0 +1,215 @@
+//! Signing up, confirming an address, changing it.
+
+use super::rules::{Rules, invalid};
+use crate::{
+    decision::{Decision, Ruling},
+    events::{
+        AccountRegistered, CodeRejected, EmailChanged, EmailVerified, Event, RejectionReason, RevocationReason,
+        VerificationStarted,
+    },
+    ids::{AccountId, VerificationId},
+    limits,
+    outcome::{Outcome, Refusal},
+    personal::Personal,
+    secret::{SecretText, TokenHash},
+    state::{Phase, Progress, Verification},
+    values::{Caller, Channel, Credential, EmailAddress, EnteredCode, FactorKind, Purpose, Scope},
+};
+
+impl Rules<'_> {
+    pub(super) fn register(
+        &self,
+        account_id: AccountId,
+        email: &EmailAddress,
+        password: Option<&SecretText>,
+        vouch: bool,
+    ) -> Ruling {
+        let client = match self.context.caller {
+            Caller::Anonymous if vouch => return Err(Refusal::Forbidden.into()),
+            Caller::Anonymous => None,
+            Caller::ApiClient(id, scopes) if scopes.contains(&Scope::AccountsWrite) => Some(*id),
+            _ => return Err(Refusal::Forbidden.into()),
+        };
+        if self.state.phase != Phase::Absent {
+            return Err(Refusal::Conflict.into());
+        }
+        match password {
+            Some(password) => super::check_password(password, Some(email))?,
+            None if client.is_none() => return Err(invalid("password", "is required").into()),
+            None => {}
+        }
+        let policy = self.context.policy;
+        if client.is_none() {
+            self.allowed(limits::registration(&policy.limits, self.context.origin))?;
+        }
+        if !vouch {
+            self.allowed(limits::confirmation_mail(&policy.limits, email, self.context.origin))?;
+        }
+        let password = match password {
+            Some(password) => Some(Personal::Known(self.password_hash(password)?)),
+            None => None,
+        };
+        if vouch && !self.claims(email)? {
+            return Err(Refusal::Conflict.into());
+        }
+        let expires_at = self.now().plus(policy.unconfirmed_account_lives);
+        let mut events: Vec<Event> = vec![
+            AccountRegistered {
+                account_id,
+                email: Personal::Known(email.clone()),
+                password,
+                registered_by: client,
+                expires_at,
+            }
+            .into(),
+        ];
+        if vouch {
+            events.push(EmailVerified { verification_id: None, vouched_by: client }.into());
+        } else {
+            let id = VerificationId(self.context.entropy.uuid(self.now(), "confirmation"));
+            events.push(self.address_check(id, Purpose::ConfirmEmail, None, None, expires_at).into());
+            events.push(self.first_mail(id, Purpose::ConfirmEmail, email, false).into());
+        }
+        Ok(Decision::accept(events, Outcome::Registered { account_id, email_verified: vouch }))
+    }
+
+    /// A verification that proves the control of an address and counts its own wrong codes.
+    pub(super) fn address_check(
+        &self,
+        verification_id: VerificationId,
+        purpose: Purpose,
+        new_email: Option<&EmailAddress>,
+        started_by: Option<Credential>,
+        expires_at: crate::time::Timestamp,
+    ) -> VerificationStarted {
+        VerificationStarted {
+            verification_id,
+            purpose,
+            action: None,
+            target: None,
+            started_by,
+            token_hash: TokenHash::of(&self.context.entropy.token("verification")),
+            first_factor: Vec::new(),
+            new_email: new_email.cloned().map(Personal::Known),
+            yields_session: false,
+            attempts: Some(self.context.policy.confirmation_attempts),
+            expires_at,
+        }
+    }
+
+    /// The check of an address that is under way: the first one, or a change by this credential.
+    fn address_check_under_way(&self) -> Ruling<(VerificationId, &Verification)> {
+        let wanted = match self.state.phase {
+            Phase::Unconfirmed { expires_at } if self.now() < expires_at => Purpose::ConfirmEmail,
+            Phase::Confirmed => Purpose::ChangeEmail,
+            _ => return Err(Refusal::NotFound.into()),
+        };
+        let (id, verification) = self
+            .state
+            .verifications
+            .iter()
+            .rev()
+            .find(|(_, verification)| verification.purpose == wanted)
+            .ok_or(Refusal::Conflict)?;
+        if wanted == Purpose::ChangeEmail && verification.started_by != Some(self.owner()?) {
+            return Err(Refusal::NotFound.into());
+        }
+        Ok((*id, verification))
+    }
+
+    pub(super) fn verify_email(&self, code: &EnteredCode) -> Ruling {
+        let (id, verification) = self.address_check_under_way()?;
+        self.open(verification)?;
+        let issued = self.valid_code(&verification.codes, Channel::Email, None)?;
+        let entered = super::codes::digits(code, 6)?;
+        let address = match &verification.new_email {
+            Some(email) => email.known().ok_or(Refusal::NotFound)?,
+            None => self.email()?,
+        };
+        self.allowed(limits::confirmation_attempt(&self.context.policy.limits, address))?;
+        let reason = if !self.code_matches(issued.challenge, &entered)? {
+            RejectionReason::Wrong
+        } else if self.claims(address)? {
+            return Ok(self.address_proved(id, verification));
+        } else {
+            RejectionReason::AddressHeld
+        };
+        Ok(self.address_rejected(id, verification, reason))
+    }
+
+    fn address_proved(&self, id: VerificationId, verification: &Verification) -> Decision {
+        let mut events = Vec::new();
+        match &verification.new_email {
+            None => events.push(EmailVerified { verification_id: Some(id), vouched_by: None }.into()),
+            Some(email) => {
+                events.push(EmailChanged { email: email.clone(), verification_id: id }.into());
+                events.extend(self.end_other_sessions(verification.started_by, RevocationReason::EmailChanged));
+            }
+        }
+        Decision::accept(events, Outcome::EmailVerified)
+    }
+
+    /// A wrong code of an address check: it counts for the verification alone.
+    pub(super) fn address_rejected(
+        &self,
+        verification_id: VerificationId,
+        verification: &Verification,
+        reason: RejectionReason,
+    ) -> Decision {
+        let failures = verification.failures.saturating_add(1);
+        let rejected = CodeRejected {
+            verification_id,
+            purpose: verification.purpose,
+            kind: FactorKind::Email,
+            method_id: None,
+            reason,
+            verification_failures: failures,
+            kind_failures: 0,
+            account_failures: self.state.account_failures,
+            account_locked: self.state.account_locked,
+            ended: verification.attempts.is_some_and(|most| failures >= most),
+            clock_drift_steps: None,
+        };
+        Decision::reject(vec![rejected.into()], Refusal::WrongCode { fail_count: failures, locked_until: None })
+    }
+
+    pub(super) fn resend_email_code(&self) -> Ruling {
+        let (id, verification) = self.address_check_under_way()?;
+        self.open(verification)?;
+        self.send(id, verification, Channel::Email, None)
+    }
+
+    pub(super) fn change_email(&self, email: &EmailAddress, password: Option<&SecretText>) -> Ruling {
+        self.confirmed()?;
+        let session = self.strong_session()?;
+        if self.email()?.canonical() == email.canonical() {
+            return Err(invalid("email", "is the address of this account already").into());
+        }
+        if let Some(hash) = self.state.password.as_ref().and_then(|hash| hash.known()) {
+            let password = password.ok_or_else(|| invalid("password", "is required"))?;
+            self.current_password(hash, password)?;
+        }
+        self.pending_verifications()?;
+        self.allowed(limits::confirmation_mail(&self.context.policy.limits, email, self.context.origin))?;
+        let id = VerificationId(self.context.entropy.uuid(self.now(), "address change"));
+        let expires_at = self.now().plus(self.context.policy.verification_lives);
+        let by = Some(Credential::Session(session));
+        let issued = self.first_mail(id, Purpose::ChangeEmail, email, false);
+        let outcome = Outcome::CodeSent(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after));
+        let started = self.address_check(id, Purpose::ChangeEmail, Some(email), by, expires_at);
+        Ok(Decision::accept(vec![started.into(), issued.into()], outcome))
+    }
+
+    /// So that state stays small: a bounded number of verifications wait at a time.
+    pub(super) fn pending_verifications(&self) -> Ruling<()> {
+        let pending = self.state.verifications.values().filter(|verification| {
+            matches!(verification.progress,
+                Progress::Pending { expires_at } | Progress::HalfDone { expires_at } if self.now() < expires_at)
+        });
+        if pending.count() >= self.context.policy.pending_verifications as usize {
+            let retry_after = self.context.policy.verification_lives;
+            return Err(Refusal::RateLimited { retry_after }.into());
+        }
+        Ok(())
+    }
+}

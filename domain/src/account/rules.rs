@@ -1,0 +1,203 @@
+//! What several rules ask: who is there, what the account's standing is, what the evidence says.
+
+use subtle::ConstantTimeEq;
+
+use crate::{
+    decision::{Context, Ruling},
+    events::{AccessTokenRevoked, Event, RevocationReason, SessionRevoked},
+    evidence::{Claim, Fact, FreshRecoveryCodes, Need},
+    ids::{AccessTokenId, SessionId, VerificationId},
+    limits::Charge,
+    outcome::Refusal,
+    secret::SecretText,
+    state::{Account, Phase, Progress, Verification},
+    time::{Seconds, Timestamp},
+    values::{Aal, Caller, Challenge, Credential, EmailAddress, PasswordHash, Purpose, Scope},
+};
+
+/// One state and one context: what every rule reads.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) state: &'a Account,
+    pub(super) context: &'a Context<'a>,
+}
+
+pub(super) fn invalid(field: &str, detail: &str) -> Refusal {
+    Refusal::Invalid { field: field.to_owned(), detail: detail.to_owned() }
+}
+
+impl Rules<'_> {
+    pub(super) fn now(&self) -> Timestamp {
+        self.context.now
+    }
+
+    /// Seconds until `at`, as told to callers: at least 1.
+    pub(super) fn until(&self, at: Timestamp) -> Seconds {
+        Seconds(at.seconds_since(self.now()).max(1))
+    }
+
+    /// The account is there and its address is confirmed.
+    pub(super) fn confirmed(&self) -> Ruling<()> {
+        match self.state.phase {
+            Phase::Confirmed => Ok(()),
+            Phase::Unconfirmed { expires_at } if self.now() < expires_at => Err(Refusal::EmailNotVerified.into()),
+            _ => Err(Refusal::NotFound.into()),
+        }
+    }
+
+    pub(super) fn email(&self) -> Ruling<&EmailAddress> {
+        self.state.email.as_ref().and_then(|email| email.known()).ok_or_else(|| Refusal::NotFound.into())
+    }
+
+    /// The credential the caller acts with: a live session or access token of this account, or an API
+    /// client that may write accounts.
+    pub(super) fn credential(&self) -> Ruling<Credential> {
+        match self.context.caller {
+            Caller::Session(id) if self.live_session(*id) => Ok(Credential::Session(*id)),
+            Caller::AccessToken(id) if self.live_access_token(*id) => Ok(Credential::AccessToken(*id)),
+            Caller::ApiClient(id, scopes) if scopes.contains(&Scope::AccountsWrite) => Ok(Credential::ApiClient(*id)),
+            Caller::ApiClient(..) | Caller::Worker | Caller::Operator => Err(Refusal::Forbidden.into()),
+            _ => Err(Refusal::Unauthenticated.into()),
+        }
+    }
+
+    /// The caller's session or access token: what the account's owner acts with.
+    pub(super) fn owner(&self) -> Ruling<Credential> {
+        match self.credential()? {
+            Credential::ApiClient(_) => Err(Refusal::Forbidden.into()),
+            own => Ok(own),
+        }
+    }
+
+    /// The caller's own session; with 2FA on it must be `aal2`.
+    pub(super) fn strong_session(&self) -> Ruling<SessionId> {
+        let Credential::Session(id) = self.owner()? else { return Err(Refusal::Forbidden.into()) };
+        let aal = self.state.sessions.get(&id).map_or(Aal::Aal1, |session| session.aal);
+        if self.state.two_factor_since.is_some() && aal < Aal::Aal2 {
+            return Err(Refusal::VerificationRequired { purpose: Purpose::SignIn }.into());
+        }
+        Ok(id)
+    }
+
+    pub(super) fn support(&self) -> Ruling<()> {
+        if self.context.caller.has(Scope::SupportWrite) || *self.context.caller == Caller::Operator {
+            Ok(())
+        } else {
+            Err(Refusal::Forbidden.into())
+        }
+    }
+
+    fn live_session(&self, id: SessionId) -> bool {
+        self.state.sessions.get(&id).is_some_and(|session| self.now() < session.expires_at)
+    }
+
+    fn live_access_token(&self, id: AccessTokenId) -> bool {
+        self.state.access_tokens.get(&id).is_some_and(|token| self.now() < token.expires_at)
+    }
+
+    /// A verification that the caller may drive: with its own token, or with the credential that started it.
+    /// Anyone else's is not found.
+    pub(super) fn driven(&self, id: VerificationId) -> Ruling<&Verification> {
+        let verification = self.state.verifications.get(&id).ok_or(Refusal::NotFound)?;
+        match self.context.caller {
+            Caller::Verification(own) if *own == id => Ok(verification),
+            Caller::Verification(_) | Caller::Anonymous => Err(Refusal::NotFound.into()),
+            _ if verification.started_by == Some(self.credential()?) => Ok(verification),
+            _ => Err(Refusal::NotFound.into()),
+        }
+    }
+
+    /// The verification still waits for a code.
+    pub(super) fn open(&self, verification: &Verification) -> Ruling<()> {
+        match verification.progress {
+            Progress::Pending { expires_at } | Progress::HalfDone { expires_at } if self.now() < expires_at => Ok(()),
+            Progress::Verified { .. } | Progress::Used { .. } => Err(Refusal::Conflict.into()),
+            _ => Err(Refusal::VerificationExpired.into()),
+        }
+    }
+
+    /// A completed verification of this purpose that the credential may use now; each is used once.
+    pub(super) fn usable(&self, verification: &Verification, purpose: Purpose, credential: Credential) -> bool {
+        verification.purpose == purpose
+            && verification.started_by == Some(credential)
+            && matches!(verification.progress,
+                Progress::Verified { usable_until, .. } if self.now() < usable_until)
+    }
+
+    /// The limiter's word.
+    pub(super) fn allowed(&self, charges: Vec<Charge>) -> Ruling<()> {
+        match self.context.evidence.fact(Need::Allowance(charges))? {
+            Fact::Allowance(Err(retry_after)) => Err(Refusal::RateLimited { retry_after: *retry_after }.into()),
+            Fact::Allowance(Ok(())) => Ok(()),
+            _ => Err(Refusal::Conflict.into()),
+        }
+    }
+
+    pub(super) fn password_matches(&self, hash: &PasswordHash, entered: &SecretText) -> Ruling<bool> {
+        let need = Need::PasswordMatches { hash: hash.clone(), entered: entered.clone() };
+        match self.context.evidence.fact(need)? {
+            Fact::PasswordMatches(matches) => Ok(*matches),
+            _ => Err(Refusal::Conflict.into()),
+        }
+    }
+
+    pub(super) fn password_hash(&self, new: &SecretText) -> Ruling<PasswordHash> {
+        match self.context.evidence.fact(Need::PasswordHash { new: new.clone() })? {
+            Fact::PasswordHash(hash) => Ok(hash.clone()),
+            _ => Err(Refusal::Conflict.into()),
+        }
+    }
+
+    /// Whether these are the digits of the code that was sent.
+    pub(super) fn code_matches(&self, challenge: Challenge, entered: &str) -> Ruling<bool> {
+        match self.context.evidence.fact(Need::Code(challenge))? {
+            Fact::Code(code) => Ok(code.expose().as_bytes().ct_eq(entered.as_bytes()).into()),
+            _ => Err(Refusal::Conflict.into()),
+        }
+    }
+
+    pub(super) fn fresh_recovery_codes(&self) -> Ruling<FreshRecoveryCodes> {
+        let count = self.context.policy.recovery_codes;
+        match self.context.evidence.fact(Need::FreshRecoveryCodes { count })? {
+            Fact::FreshRecoveryCodes(fresh) => Ok(fresh.clone()),
+            _ => Err(Refusal::Conflict.into()),
+        }
+    }
+
+    /// Whether the account holds the address now. Evidence is good for half the time after which a claim
+    /// that was not completed may be taken over.
+    pub(super) fn claims(&self, email: &EmailAddress) -> Ruling<bool> {
+        match self.context.evidence.fact(Need::EmailClaim(email.clone()))? {
+            Fact::EmailClaim(Claim::HeldByAnother) => Ok(false),
+            Fact::EmailClaim(Claim::Held { at })
+                if self.now().seconds_since(*at) < self.context.policy.claim_takeover_after.0.div_ceil(2) =>
+            {
+                Ok(true)
+            }
+            _ => Err(Refusal::Conflict.into()),
+        }
+    }
+
+    /// Ends all sessions but the acting one.
+    pub(super) fn end_other_sessions(&self, acting: Option<Credential>, reason: RevocationReason) -> Option<Event> {
+        let session_ids: Vec<SessionId> =
+            self.state.sessions.keys().copied().filter(|id| acting != Some(Credential::Session(*id))).collect();
+        (!session_ids.is_empty()).then(|| SessionRevoked { session_ids, reason }.into())
+    }
+
+    /// Ends all access tokens but the acting one.
+    pub(super) fn end_other_access_tokens(
+        &self,
+        acting: Option<Credential>,
+        reason: RevocationReason,
+    ) -> Option<Event> {
+        let access_token_ids: Vec<AccessTokenId> = self
+            .state
+            .access_tokens
+            .keys()
+            .copied()
+            .filter(|id| acting != Some(Credential::AccessToken(*id)))
+            .collect();
+        (!access_token_ids.is_empty()).then(|| AccessTokenRevoked { access_token_ids, reason }.into())
+    }
+}

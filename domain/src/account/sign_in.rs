@@ -1,0 +1,131 @@
+//! Signing in and out, sessions.
+
+use super::rules::Rules;
+use crate::{
+    decision::{Decision, Ruling},
+    events::{Event, PasswordRejected, RevocationReason, SessionRevoked, SignedIn as SignedInEvent, SignedOut},
+    ids::{ApiKeyId, SessionId, VerificationId},
+    outcome::{Outcome, Refusal, SignedIn},
+    secret::{SecretText, TokenHash},
+    state::Phase,
+    values::{Aal, Amr, Caller, Credential, FactorKind, PasswordHash, Purpose},
+};
+
+impl Rules<'_> {
+    pub(super) fn sign_in(&self, password: Option<&SecretText>, rejections: u32) -> Ruling {
+        let (started_by, first_factor) = match (self.context.caller, password) {
+            (Caller::AccessToken(_), None) => (Some(self.credential()?), Vec::new()),
+            (_, Some(password)) => {
+                let known = self.state.password.as_ref().and_then(|hash| hash.known()).cloned();
+                let hash = known.clone().unwrap_or_else(PasswordHash::of_nothing);
+                let right = self.password_matches(&hash, password)?;
+                if !(right && known.is_some() && self.state.phase == Phase::Confirmed) {
+                    return Ok(self.password_rejected(rejections));
+                }
+                (None, vec![Amr::Pwd])
+            }
+            _ => return Err(Refusal::WrongCredentials.into()),
+        };
+        self.confirmed()?;
+        if self.state.two_factor_since.is_none() && !self.state.reset {
+            let (events, session) = self.new_session(&first_factor, None, None, None);
+            return Ok(Decision::accept(events, Outcome::SignedIn(session)));
+        }
+        self.pending_verifications()?;
+        self.begin(self.verification(Purpose::SignIn, started_by, first_factor))
+    }
+
+    /// The history gets at most one such event in a while, with the count that the limiter keeps.
+    fn password_rejected(&self, count: u32) -> Decision {
+        let every = self.context.policy.password_rejected_every;
+        let recently = self.state.password_rejected_at.is_some_and(|at| self.now() < at.plus(every));
+        if recently || self.state.phase != Phase::Confirmed {
+            return Decision::refuse(Refusal::WrongCredentials);
+        }
+        Decision::reject(vec![PasswordRejected { count }.into()], Refusal::WrongCredentials)
+    }
+
+    /// A new session: `aal2` by TOTP, SMS or a recovery code, `aal1` by password alone or with email.
+    pub(super) fn new_session(
+        &self,
+        first_factor: &[Amr],
+        second: Option<FactorKind>,
+        verification_id: Option<VerificationId>,
+        api_key_id: Option<ApiKeyId>,
+    ) -> (Vec<Event>, SignedIn) {
+        let mut amr = first_factor.to_vec();
+        let aal = match second {
+            None | Some(FactorKind::Email) => Aal::Aal1,
+            Some(FactorKind::Totp | FactorKind::Sms | FactorKind::RecoveryCode) => Aal::Aal2,
+        };
+        amr.extend(second.map(amr_of));
+        if aal == Aal::Aal2 {
+            amr.push(Amr::Mfa);
+        }
+        let policy = self.context.policy;
+        let session_id = SessionId(self.context.entropy.uuid(self.now(), "session"));
+        let secret = self.context.entropy.token("session");
+        let expires_at = self.now().plus(policy.session_lives);
+        let mut events = self.make_room_for_a_session();
+        events.push(
+            SignedInEvent {
+                session_id,
+                token_hash: TokenHash::of(&secret),
+                aal,
+                amr: amr.clone(),
+                expires_at,
+                idle_timeout: policy.session_idle,
+                verification_id,
+                api_key_id,
+            }
+            .into(),
+        );
+        (events, SignedIn { session_id, secret, aal, amr, expires_at, idle_timeout: policy.session_idle })
+    }
+
+    /// Live sessions are bounded; the oldest give way.
+    fn make_room_for_a_session(&self) -> Vec<Event> {
+        let most = (self.context.policy.sessions as usize).max(1);
+        let live: Vec<SessionId> = self
+            .state
+            .sessions
+            .iter()
+            .filter(|(_, session)| self.now() < session.expires_at)
+            .map(|(id, _)| *id)
+            .collect();
+        let too_many = (live.len() + 1).saturating_sub(most);
+        if too_many == 0 {
+            return Vec::new();
+        }
+        let session_ids = live.into_iter().take(too_many).collect();
+        vec![SessionRevoked { session_ids, reason: RevocationReason::Replaced }.into()]
+    }
+
+    pub(super) fn sign_out(&self) -> Ruling {
+        match self.owner()? {
+            Credential::Session(session_id) => {
+                Ok(Decision::accept(vec![SignedOut { session_id }.into()], Outcome::Done))
+            }
+            _ => Err(Refusal::Forbidden.into()),
+        }
+    }
+
+    pub(super) fn revoke_session(&self, session_id: SessionId) -> Ruling {
+        self.credential()?;
+        if !self.state.sessions.contains_key(&session_id) {
+            return Err(Refusal::NotFound.into());
+        }
+        let revoked = SessionRevoked { session_ids: vec![session_id], reason: RevocationReason::Requested };
+        Ok(Decision::accept(vec![revoked.into()], Outcome::Done))
+    }
+}
+
+/// RFC 8176 where it has a name, ours for the rest.
+pub(super) const fn amr_of(kind: FactorKind) -> Amr {
+    match kind {
+        FactorKind::Totp => Amr::Otp,
+        FactorKind::Sms => Amr::Sms,
+        FactorKind::Email => Amr::Email,
+        FactorKind::RecoveryCode => Amr::RecoveryCode,
+    }
+}

@@ -1,0 +1,260 @@
+//! Starting a verification, and what it offers.
+
+use super::rules::{Rules, invalid};
+use crate::{
+    decision::{Decision, Ruling},
+    events::{Event, VerificationStarted},
+    ids::{MethodId, VerificationId},
+    limits,
+    outcome::{OfferedMethod, Outcome, Refusal, StartedVerification, VerificationStatus, VerificationView},
+    personal::Personal,
+    policy::Policy,
+    secret::TokenHash,
+    state::{Account, Progress, Verification},
+    time::Timestamp,
+    values::{Amr, Caller, Credential, FactorKind, FreeText, MethodKind, Purpose, Scope},
+};
+
+impl Rules<'_> {
+    pub(super) fn start_verification(
+        &self,
+        purpose: Purpose,
+        action: Option<&FreeText>,
+        target: Option<MethodId>,
+    ) -> Ruling {
+        let credential = self.credential()?;
+        self.confirmed()?;
+        let by_client = matches!(credential, Credential::ApiClient(_));
+        match purpose {
+            Purpose::AddMethod | Purpose::EraseAccount => {}
+            Purpose::SignIn if !matches!(credential, Credential::Session(_)) => {}
+            Purpose::SignIn => return Err(invalid("purpose", "this session is signed in already").into()),
+            Purpose::DisableMethod if self.state.methods.is_empty() => return Err(Refusal::Conflict.into()),
+            Purpose::RegenerateRecoveryCodes if self.state.two_factor_since.is_none() => {
+                return Err(Refusal::Conflict.into());
+            }
+            Purpose::DisableMethod | Purpose::RegenerateRecoveryCodes => {}
+            Purpose::StepUp if !by_client => return Err(Refusal::Forbidden.into()),
+            Purpose::StepUp if action.is_none() => return Err(invalid("action", "is required for step_up").into()),
+            Purpose::StepUp => {}
+            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::Enroll | Purpose::ResetPassword => {
+                return Err(invalid("purpose", "has a call of its own").into());
+            }
+        }
+        if action.is_some() && purpose != Purpose::StepUp {
+            return Err(invalid("action", "goes with step_up only").into());
+        }
+        if target.is_some() && purpose != Purpose::DisableMethod {
+            return Err(invalid("method_id", "goes with disable_method only").into());
+        }
+        if target.is_some_and(|id| !self.state.methods.contains_key(&id)) {
+            return Err(Refusal::NotFound.into());
+        }
+        self.pending_verifications()?;
+        let started = VerificationStarted {
+            action: action.cloned().map(Personal::Known),
+            target,
+            // An API client vouches for the first factor; an access token stands for it.
+            first_factor: Vec::new(),
+            yields_session: purpose == Purpose::SignIn && (!by_client || self.context.caller.has(Scope::SessionsIssue)),
+            ..self.verification(purpose, Some(credential), Vec::new())
+        };
+        self.begin(started)
+    }
+
+    /// The start of a verification whose wrong codes count for the account.
+    pub(super) fn verification(
+        &self,
+        purpose: Purpose,
+        started_by: Option<Credential>,
+        first_factor: Vec<Amr>,
+    ) -> VerificationStarted {
+        VerificationStarted {
+            verification_id: VerificationId(self.context.entropy.uuid(self.now(), "verification")),
+            purpose,
+            action: None,
+            target: None,
+            started_by,
+            token_hash: TokenHash::of(&self.context.entropy.token("verification")),
+            first_factor,
+            new_email: None,
+            yields_session: purpose == Purpose::SignIn,
+            attempts: None,
+            expires_at: self.now().plus(self.context.policy.verification_lives),
+        }
+    }
+
+    /// Starts it, tells what it offers, and sends the one email that is ever sent by itself: the identity
+    /// check before an account's first method.
+    pub(super) fn begin(&self, started: VerificationStarted) -> Ruling {
+        let id = started.verification_id;
+        let mut events: Vec<Event> = vec![started.clone().into()];
+        let mut sent = None;
+        if started.purpose == Purpose::AddMethod && self.state.methods.is_empty() {
+            let email = self.email()?;
+            self.not_locked(FactorKind::Email)?;
+            self.account_may_send()?;
+            self.allowed(limits::mail(&self.context.policy.limits, self.context.origin))?;
+            let issued = self.first_mail(id, started.purpose, email, true);
+            sent = Some(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after));
+            events.push(issued.into());
+        }
+        let verification = super::evolve::started(&started, self.now());
+        let secret = self.context.entropy.token("verification");
+        let view = self.state.view_of(id, &verification, self.context.policy, self.now());
+        let outcome = StartedVerification { verification: view, secret, sent };
+        Ok(Decision::accept(events, Outcome::VerificationStarted(outcome)))
+    }
+
+    pub(super) fn email_offered(&self, verification: &Verification) -> bool {
+        self.state.email_offered(verification, self.context.policy)
+    }
+
+    pub(super) fn methods_offered(&self, verification: &Verification) -> bool {
+        self.state.methods_offered(verification)
+    }
+}
+
+impl Account {
+    /// Whether a code by email may complete it: picked explicitly, unless the policy says no; always where
+    /// the account has nothing else.
+    pub(super) fn email_offered(&self, verification: &Verification, policy: &Policy) -> bool {
+        if matches!(verification.progress, Progress::HalfDone { .. }) {
+            return false;
+        }
+        match verification.purpose {
+            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::ResetPassword => true,
+            _ if self.methods.is_empty() => true,
+            Purpose::SignIn => policy.email_for_sign_in,
+            Purpose::StepUp => policy.email_for_step_up,
+            Purpose::Enroll => false,
+            Purpose::AddMethod | Purpose::DisableMethod | Purpose::RegenerateRecoveryCodes | Purpose::EraseAccount => {
+                policy.email_for_changes
+            }
+        }
+    }
+
+    /// Whether the methods on file and the recovery codes may complete it: all but the checks of an address.
+    pub(super) fn methods_offered(&self, verification: &Verification) -> bool {
+        match verification.purpose {
+            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::Enroll => false,
+            Purpose::ResetPassword => matches!(verification.progress, Progress::HalfDone { .. }),
+            _ => true,
+        }
+    }
+
+    /// The verification as its driver may see it.
+    pub fn verification_view(
+        &self,
+        id: VerificationId,
+        caller: &Caller,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<VerificationView, Refusal> {
+        let verification = self.verifications.get(&id).ok_or(Refusal::NotFound)?;
+        let own = match caller {
+            Caller::Verification(own) => *own == id,
+            _ => caller.credential().is_some() && verification.started_by == caller.credential(),
+        };
+        if !own {
+            return Err(Refusal::NotFound);
+        }
+        Ok(self.view_of(id, verification, policy, now))
+    }
+
+    pub(super) fn view_of(
+        &self,
+        id: VerificationId,
+        verification: &Verification,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> VerificationView {
+        let (status, expires_at) = match verification.progress {
+            Progress::Pending { expires_at } | Progress::HalfDone { expires_at } if now < expires_at => {
+                (VerificationStatus::Pending, expires_at)
+            }
+            Progress::Pending { expires_at } | Progress::HalfDone { expires_at } => {
+                (VerificationStatus::Expired, expires_at)
+            }
+            // A completed sign-in has done its work at once and stays completed.
+            Progress::Verified { usable_until, .. }
+                if now < usable_until || verification.purpose == Purpose::SignIn =>
+            {
+                (VerificationStatus::Verified, usable_until)
+            }
+            Progress::Verified { usable_until, .. } => (VerificationStatus::Expired, usable_until),
+            Progress::Used { at } => (VerificationStatus::Verified, at),
+            Progress::Failed { at } => (VerificationStatus::Expired, at),
+        };
+        let methods = match status {
+            VerificationStatus::Pending => self.offers(verification, policy, now),
+            VerificationStatus::Verified | VerificationStatus::Expired => Vec::new(),
+        };
+        VerificationView { id, purpose: verification.purpose, status, methods, expires_at }
+    }
+
+    /// Authenticator and SMS first, the primary one before all; email and recovery code as explicit choices.
+    fn offers(&self, verification: &Verification, policy: &Policy, now: Timestamp) -> Vec<OfferedMethod> {
+        let locked = |kind: FactorKind| self.locks.of(kind).and_then(|lock| lock.locked_at(now));
+        let mut offers = Vec::new();
+        if self.methods_offered(verification) {
+            for (id, method) in &self.methods {
+                let kind = method.kind().factor();
+                let hint = method.hint();
+                offers.push(OfferedMethod {
+                    kind,
+                    method_id: Some(*id),
+                    hint,
+                    default: self.primary == Some(*id),
+                    locked_until: locked(kind),
+                });
+            }
+            offers.sort_by_key(|offer| (!offer.default, offer.kind != FactorKind::Totp, offer.method_id));
+        }
+        if self.email_offered(verification, policy) {
+            let address = verification.new_email.as_ref().or(self.email.as_ref()).and_then(|email| email.known());
+            offers.push(OfferedMethod {
+                kind: FactorKind::Email,
+                method_id: None,
+                hint: address.map(|email| email.masked()),
+                default: offers.is_empty(),
+                locked_until: locked(FactorKind::Email),
+            });
+        }
+        if self.methods_offered(verification) && self.recovery.as_ref().is_some_and(|set| set.remaining() > 0) {
+            offers.push(OfferedMethod {
+                kind: FactorKind::RecoveryCode,
+                method_id: None,
+                hint: None,
+                default: false,
+                locked_until: None,
+            });
+        }
+        offers
+    }
+}
+
+impl crate::state::Method {
+    /// Its kind.
+    pub fn kind(&self) -> MethodKind {
+        self.device.kind()
+    }
+
+    fn hint(&self) -> Option<String> {
+        let label = self.label.known().map(|label| label.as_str().to_owned());
+        match (&self.device, label) {
+            (crate::state::Device::Sms { phone_number, .. }, _) => phone_number.known().map(|number| number.masked()),
+            (crate::state::Device::Totp { .. }, label) => label,
+        }
+    }
+}
+
+impl crate::state::Device {
+    /// Its kind.
+    pub const fn kind(&self) -> MethodKind {
+        match self {
+            Self::Totp { .. } => MethodKind::Totp,
+            Self::Sms { .. } => MethodKind::Sms,
+        }
+    }
+}

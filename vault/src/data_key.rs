@@ -1,0 +1,134 @@
+//! A stream's own key: it seals the stream's personal data and derives its one-time codes.
+
+use std::{fmt, sync::Arc};
+
+use chacha20poly1305::{
+    XChaCha20Poly1305,
+    aead::{Aead, KeyInit, Payload},
+};
+use domain::{
+    secret::{Secret, SecretText},
+    values::Challenge,
+};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::{
+    VaultError,
+    derive::{hmac_sha256, length_prefixed, subkey},
+    random::random_bytes,
+};
+
+/// First byte of every box, so that another cipher can come without guessing.
+const FORMAT: u8 = 1;
+const NONCE: usize = 24;
+const TAG: usize = 16;
+
+/// Seals under a key that does nothing else: format byte, random nonce, ciphertext, tag.
+///
+/// Random 192-bit nonces never repeat in practice, so no counter has to survive a crash.
+pub(crate) fn seal(key: &[u8; 32], associated: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let nonce = random_bytes::<NONCE>()?;
+    let payload = Payload { msg: plain, aad: &length_prefixed(associated) };
+    let sealed = XChaCha20Poly1305::new(key.into())
+        .encrypt((&*nonce).into(), payload)
+        .map_err(|_| VaultError::Malformed("value to be sealed: too long"))?;
+    let mut out = Vec::with_capacity(1 + NONCE + sealed.len());
+    out.push(FORMAT);
+    out.extend_from_slice(&*nonce);
+    out.extend_from_slice(&sealed);
+    Ok(out)
+}
+
+/// Opens what [`seal`] made with the same key and the same associated parts.
+pub(crate) fn open(key: &[u8; 32], associated: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let rest = match sealed.split_first() {
+        Some((&FORMAT, rest)) if rest.len() >= NONCE + TAG => rest,
+        _ => return Err(VaultError::Malformed("sealed value")),
+    };
+    let Some((nonce, msg)) = rest.split_first_chunk::<NONCE>() else {
+        return Err(VaultError::Malformed("sealed value"));
+    };
+    XChaCha20Poly1305::new(key.into())
+        .decrypt(nonce.into(), Payload { msg, aad: &length_prefixed(associated) })
+        .map(Zeroizing::new)
+        .map_err(|_| VaultError::WrongKey)
+}
+
+/// The key of one stream: 256 random bits, and what is derived from them.
+///
+/// Cheap to clone. The bytes are wiped when the last clone is dropped; `Debug` shows nothing.
+#[derive(Clone)]
+pub struct DataKey(Arc<Keys>);
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Keys {
+    key: [u8; 32],
+    seal: [u8; 32],
+    one_time_code: [u8; 32],
+}
+
+impl DataKey {
+    /// A fresh key.
+    pub fn generate() -> Result<Self, VaultError> {
+        Ok(Self::from_bytes(&*random_bytes()?))
+    }
+
+    pub(crate) fn from_bytes(key: &[u8; 32]) -> Self {
+        Self(Arc::new(Keys {
+            key: *key,
+            seal: *subkey(key, "countersign/v1/seal"),
+            one_time_code: *subkey(key, "countersign/v1/one-time code"),
+        }))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0.key
+    }
+
+    /// Seals a value for one place: the associated parts (stream, event id, field tag …) must be given
+    /// again, each the same, to open it. 41 bytes longer than the value.
+    pub fn seal(&self, associated: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        seal(&self.0.seal, associated, plain)
+    }
+
+    /// Opens a sealed value.
+    pub fn open(&self, associated: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        open(&self.0.seal, associated, sealed)
+    }
+
+    /// The six digits of a one-time code that was ordered. Derived, never stored: whoever sends it and
+    /// whoever checks it compute it anew, and without the key nobody can.
+    pub fn one_time_code(&self, challenge: &Challenge) -> SecretText {
+        let method = challenge.method_id.map(|id| id.0.to_be_bytes());
+        let mut mac = hmac_sha256(
+            &self.0.one_time_code,
+            &length_prefixed(&[
+                challenge.verification_id.0.as_bytes(),
+                challenge.purpose.name().as_bytes(),
+                challenge.channel.factor().name().as_bytes(),
+                method.as_ref().map_or(&[][..], |id| id.as_slice()),
+                &challenge.issue.to_be_bytes(),
+            ]),
+        );
+        let code = Secret::new(format!("{:06}", truncate(&mac) % 1_000_000));
+        mac.zeroize();
+        code
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[data key]")
+    }
+}
+
+/// Dynamic truncation of RFC 4226, 5.3, over the 32 bytes of a SHA-256 MAC as RFC 6238 does it: 31 bits
+/// from where the last byte's low half points. Modulo a million the first 483,648 codes are
+/// more likely than the rest by one in 2,147: no help to anyone who has five guesses.
+fn truncate(mac: &[u8; 32]) -> u32 {
+    let at = usize::from(mac[31] & 0x0f);
+    u32::from_be_bytes([mac[at], mac[at + 1], mac[at + 2], mac[at + 3]]) & 0x7fff_ffff
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Slow hashes: passwords and recovery codes, on a pool that a burst of sign-ins cannot overrun.
+
+mod argon;
+mod pool;
+mod recovery;
+
+use std::{fmt, num::NonZero, sync::Arc};
+
+use domain::{
+    events::{RecoveryCodeHash, RecoveryCodeHashes},
+    evidence::FreshRecoveryCodes,
+    secret::{Secret, SecretText},
+    values::PasswordHash,
+};
+
+use crate::VaultError;
+use pool::Pool;
+
+/// What one argon2id hash costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argon2Cost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+impl Argon2Cost {
+    /// Passwords: 19 MiB, 2 passes, 1 lane (OWASP's first choice for argon2id).
+    pub const PASSWORD: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+    /// Recovery codes: 4 MiB, 1 pass, 1 lane. Their 80 random bits are what protects them; see ADR 0007.
+    pub const RECOVERY_CODE: Self = Self { memory_kib: 4 * 1024, passes: 1, lanes: 1 };
+}
+
+/// How much hashing goes on at once.
+#[derive(Debug, Clone, Copy)]
+pub struct HasherConfig {
+    /// Threads, each with memory for one hash.
+    pub threads: usize,
+    /// Hashes that may wait for a thread; one more is told [`VaultError::Busy`].
+    pub waiting: usize,
+    /// Cost of a new password's hash.
+    pub password: Argon2Cost,
+    /// Cost of a new recovery code's hash.
+    pub recovery_code: Argon2Cost,
+}
+
+impl Default for HasherConfig {
+    /// A thread per core, at most 16 (304 MiB), and 512 waiting: with two cores the last of them is served
+    /// after about six seconds.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            threads: cores.min(16),
+            waiting: 512,
+            password: Argon2Cost::PASSWORD,
+            recovery_code: Argon2Cost::RECOVERY_CODE,
+        }
+    }
+}
+
+/// Hashes passwords and recovery codes (argon2id) on threads of its own; cheap to clone.
+///
+/// Threads of its own rather than the runtime's blocking pool: that one has no bound on waiters and may run
+/// hundreds at once, and here the memory for a hash is kept with its thread instead of being asked for
+/// 19 MiB at a time. Threads give the memory back when they are idle for some seconds.
+#[derive(Clone)]
+pub struct Hasher {
+    pool: Arc<Pool>,
+    password: Argon2Cost,
+    recovery_code: Argon2Cost,
+}
+
+impl Hasher {
+    /// Starts the threads; they end with the last clone.
+    pub fn new(config: HasherConfig) -> Self {
+        let HasherConfig { threads, waiting, password, recovery_code } = config;
+        Self { pool: Arc::new(Pool::start(threads, waiting, password.memory_kib)), password, recovery_code }
+    }
+
+    /// Whether the entered password has this hash, by the parameters that stand in the hash.
+    /// `Malformed` when it is not argon2id or its parameters are absurd.
+    pub async fn password_matches(&self, hash: &PasswordHash, entered: &SecretText) -> Result<bool, VaultError> {
+        let parsed = argon::Parsed::new(hash)?;
+        let entered = entered.clone();
+        self.pool.run(move |memory| parsed.matches(&entered, memory)).await?
+    }
+
+    /// The hash of a new password: PHC string, 16 bytes of salt, 32 of hash.
+    pub async fn hash_password(&self, new: &SecretText) -> Result<PasswordHash, VaultError> {
+        let (new, cost) = (new.clone(), self.password);
+        self.pool.run(move |memory| argon::hash_password(&new, cost, memory)).await?
+    }
+
+    /// The same work as [`Self::password_matches`] for a password of ours, and no answer: for addresses that nobody has.
+    pub async fn spend_like_a_password(&self, entered: &SecretText) -> Result<(), VaultError> {
+        let (entered, cost) = (entered.clone(), self.password);
+        self.pool.run(move |memory| argon::spend(&entered, cost, memory)).await?
+    }
+
+    /// The hash of an entered recovery code (normalized: 16 characters, no hyphens) by a set's salt and cost.
+    pub async fn recovery_code_hash(
+        &self,
+        set: &RecoveryCodeHashes,
+        entered: &Secret<String>,
+    ) -> Result<RecoveryCodeHash, VaultError> {
+        let salt = recovery::Salt::of(set)?;
+        let entered = entered.clone();
+        self.pool.run(move |memory| salt.hash(&entered, memory)).await?
+    }
+
+    /// A fresh set of recovery codes with their hashes, under one fresh salt.
+    pub async fn fresh_recovery_codes(&self, count: u32) -> Result<FreshRecoveryCodes, VaultError> {
+        let cost = self.recovery_code;
+        self.pool.run(move |memory| recovery::fresh(count, cost, memory)).await?
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new(HasherConfig::default())
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Recovery codes: 80 random bits each, kept as argon2id hashes under one salt per set.
+
+use argon2::Version;
+use domain::{
+    events::{RecoveryCodeHash, RecoveryCodeHashes},
+    evidence::FreshRecoveryCodes,
+    secret::{Secret, TokenHash, from_hex, to_hex},
+};
+
+use super::{Argon2Cost, argon::argon2id, pool::Memory};
+use crate::{VaultError, random::random_bytes};
+
+/// Crockford's base32: no I, L, O and U, so that nothing is misread.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// More codes in one set than anyone prints.
+const MOST_CODES: u32 = 100;
+
+/// What all codes of a set are hashed with.
+pub(super) struct Salt {
+    bytes: Vec<u8>,
+    cost: Argon2Cost,
+}
+
+impl Salt {
+    pub(super) fn of(set: &RecoveryCodeHashes) -> Result<Self, VaultError> {
+        const MALFORMED: VaultError = VaultError::Malformed("recovery code salt");
+        let bytes = from_hex(&set.salt).ok_or(MALFORMED)?;
+        if !(8..=64).contains(&bytes.len()) {
+            return Err(MALFORMED);
+        }
+        let cost = Argon2Cost { memory_kib: set.memory_kib, passes: set.passes, lanes: set.lanes };
+        cost.params(32)?;
+        Ok(Self { bytes, cost })
+    }
+
+    /// The hash of a normalized code.
+    pub(super) fn hash(&self, code: &Secret<String>, memory: &mut Memory) -> Result<RecoveryCodeHash, VaultError> {
+        let mut out = [0; 32];
+        let params = self.cost.params(32)?;
+        argon2id(Version::V0x13, params, code.expose().as_bytes(), &self.bytes, &mut out, memory)?;
+        Ok(TokenHash(out))
+    }
+}
+
+/// Draws a set of codes and hashes them.
+pub(super) fn fresh(count: u32, cost: Argon2Cost, memory: &mut Memory) -> Result<FreshRecoveryCodes, VaultError> {
+    if count > MOST_CODES {
+        return Err(VaultError::Malformed("number of recovery codes"));
+    }
+    let salt = Salt { bytes: random_bytes::<16>()?.to_vec(), cost };
+    let mut codes = Vec::new();
+    let mut hashes = Vec::new();
+    for _ in 0..count {
+        let code = spell(&*random_bytes()?);
+        hashes.push(salt.hash(&code, memory)?);
+        codes.push(with_hyphens(&code));
+    }
+    let hashes = RecoveryCodeHashes {
+        salt: to_hex(&salt.bytes),
+        memory_kib: cost.memory_kib,
+        passes: cost.passes,
+        lanes: cost.lanes,
+        hashes,
+    };
+    Ok(FreshRecoveryCodes { codes, hashes })
+}
+
+/// 80 bits as 16 characters, five bits each, the first ones first.
+fn spell(bits: &[u8; 10]) -> Secret<String> {
+    let mut code = String::with_capacity(16);
+    for half in bits.chunks_exact(5) {
+        let number = half.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        for place in (0..8).rev() {
+            let index = (number >> (5 * place)) & 31;
+            code.push(char::from(ALPHABET[usize::try_from(index).unwrap_or_default()]));
+        }
+    }
+    Secret::new(code)
+}
+
+fn with_hyphens(code: &Secret<String>) -> Secret<String> {
+    let mut shown = String::with_capacity(19);
+    for (at, character) in code.expose().chars().enumerate() {
+        if at > 0 && at % 4 == 0 {
+            shown.push('-');
+        }
+        shown.push(character);
+    }
+    Secret::new(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use domain::values::normalize_recovery_code;
+
+    use super::*;
+
+    #[test]
+    fn the_spelling_covers_all_80_bits() {
+        assert_eq!(spell(&[0; 10]).expose(), "0000000000000000");
+        assert_eq!(spell(&[0xff; 10]).expose(), "ZZZZZZZZZZZZZZZZ");
+        // 00001 00010 00011 … 01000, twice.
+        assert_eq!(spell(&[0x08, 0x86, 0x42, 0x98, 0xe8, 0x08, 0x86, 0x42, 0x98, 0xe8]).expose(), "1234567812345678");
+        let each_bit = (0..80).map(|bit| {
+            let mut bits = [0; 10];
+            bits[bit / 8] = 0x80 >> (bit % 8);
+            spell(&bits).expose().clone()
+        });
+        assert_eq!(each_bit.collect::<std::collections::BTreeSet<_>>().len(), 80);
+    }
+
+    #[test]
+    fn codes_are_shown_as_the_domain_reads_them() {
+        let code = spell(&[0xa5; 10]);
+        let shown = with_hyphens(&code);
+        assert_eq!(shown.expose().len(), 19);
+        assert_eq!(normalize_recovery_code(shown.expose()).unwrap(), code);
+    }
+
+    #[test]
+    fn the_hash_never_changes() {
+        let set = RecoveryCodeHashes {
+            salt: "000102030405060708090a0b0c0d0e0f".to_owned(),
+            memory_kib: 4096,
+            passes: 1,
+            lanes: 1,
+            hashes: Vec::new(),
+        };
+        let hash = Salt::of(&set).unwrap().hash(&Secret::new("0123456789ABCDEF".to_owned()), &mut Memory::default());
+        assert_eq!(to_hex(&hash.unwrap().0), "fef7c6c8231ae26327a383b42433f53337e004bc387bd9bde49817302cee8705");
+    }
+
+    #[test]
+    fn a_set_with_an_absurd_cost_is_refused() {
+        let set = |memory_kib, passes, salt: &str| RecoveryCodeHashes {
+            salt: salt.to_owned(),
+            memory_kib,
+            passes,
+            lanes: 1,
+            hashes: Vec::new(),
+        };
+        assert!(Salt::of(&set(4096, 1, "000102030405060708090a0b0c0d0e0f")).is_ok());
+        for bad in [
+            set(u32::MAX, 1, "000102030405060708090a0b0c0d0e0f"),
+            set(4096, u32::MAX, "000102030405060708090a0b0c0d0e0f"),
+            set(4096, 0, "000102030405060708090a0b0c0d0e0f"),
+            set(4096, 1, ""),
+            set(4096, 1, "not hex"),
+        ] {
+            assert!(Salt::of(&bad).is_err());
+        }
+    }
+}

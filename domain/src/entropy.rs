@@ -32,7 +32,7 @@ impl Entropy {
         mac.finalize().into_bytes().into()
     }
 
-    /// A UUIDv7 of this moment for this label.
+    /// A `UUIDv7` of this moment for this label.
     pub fn uuid(&self, now: Timestamp, label: &str) -> Uuid {
         let bytes = self.bytes(label);
         let mut random = [0; 10];

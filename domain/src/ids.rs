@@ -39,7 +39,7 @@ uuid_ids! {
     AccessTokenId;
     /// An API client's key.
     ApiKeyId;
-    /// An event; UUIDv7 of the moment of its decision.
+    /// An event; a version 7 UUID of the moment of its decision.
     EventId;
     /// A command; the same id twice is the same command.
     CommandId;

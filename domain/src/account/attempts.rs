@@ -86,7 +86,7 @@ impl Rules<'_> {
             FactorKind::RecoveryCode => self.judge_recovery_code(id, verification, code),
             FactorKind::Totp => self.judge_totp(id, verification, method_id, code),
             FactorKind::Sms => {
-                self.methods_may_prove(verification)?;
+                methods_may_prove(verification)?;
                 let method_id = self.method_of(MethodKind::Sms, method_id)?;
                 self.judge_sent(id, verification, Channel::Sms, Some(method_id), code)
             }
@@ -96,14 +96,6 @@ impl Rules<'_> {
                 }
                 self.judge_sent(id, verification, Channel::Email, None, code)
             }
-        }
-    }
-
-    fn methods_may_prove(&self, verification: &Verification) -> Ruling<()> {
-        if self.methods_offered(verification) {
-            Ok(())
-        } else {
-            Err(invalid("method", "is not offered for this purpose").into())
         }
     }
 
@@ -123,7 +115,7 @@ impl Rules<'_> {
         let sent = |channel| verification.codes.iter().any(|code| code.challenge.channel == channel);
         let has_totp = self.state.methods.values().any(|method| method.kind() == MethodKind::Totp);
         let mut candidates = [
-            (FactorKind::Totp, has_totp && self.methods_offered(verification)),
+            (FactorKind::Totp, has_totp && verification.offers_methods()),
             (FactorKind::Sms, sent(Channel::Sms)),
             (FactorKind::Email, sent(Channel::Email)),
         ]
@@ -142,7 +134,7 @@ impl Rules<'_> {
         method_id: Option<MethodId>,
         code: &EnteredCode,
     ) -> Ruling<Judgement> {
-        self.methods_may_prove(verification)?;
+        methods_may_prove(verification)?;
         let method_id = self.method_of(MethodKind::Totp, method_id)?;
         let Some(Device::Totp { secret: Personal::Known(secret), parameters, last_step }) =
             self.state.methods.get(&method_id).map(|method| &method.device)
@@ -219,7 +211,7 @@ impl Rules<'_> {
         verification: &Verification,
         code: &EnteredCode,
     ) -> Ruling<Judgement> {
-        self.methods_may_prove(verification)?;
+        methods_may_prove(verification)?;
         let set = self
             .state
             .recovery
@@ -297,7 +289,7 @@ impl Rules<'_> {
         });
         let remaining = proof.recovery_code.as_ref().map(|used| used.remaining);
         let kind = proof.kind;
-        let mut events = self.proved(id, verification, proof, usable_until, false);
+        let mut events = proved(id, verification, proof, usable_until, false);
         let api_key_id = match verification.started_by {
             Some(Credential::ApiClient(key)) => Some(key),
             _ => None,
@@ -310,32 +302,6 @@ impl Rules<'_> {
         });
         let verified = Verified { verification_id: id, usable_until, session, recovery_codes_remaining: remaining };
         Decision::accept(events, Outcome::Verified(verified))
-    }
-
-    /// The events of a right code.
-    pub(super) fn proved(
-        &self,
-        verification_id: VerificationId,
-        verification: &Verification,
-        proof: Proof,
-        usable_until: crate::time::Timestamp,
-        needs_second_factor: bool,
-    ) -> Vec<Event> {
-        let mut events = Vec::new();
-        events.extend(proof.recovery_code.map(Event::from));
-        events.push(
-            VerificationSucceeded {
-                verification_id,
-                purpose: verification.purpose,
-                kind: proof.kind,
-                method_id: proof.method_id,
-                totp_step: proof.totp_step,
-                usable_until,
-                needs_second_factor,
-            }
-            .into(),
-        );
-        events
     }
 
     /// The proof of the address of a password reset, or none while it is a wrong one.
@@ -355,5 +321,38 @@ impl Rules<'_> {
         } else {
             Ok(Judgement::Wrong(self.address_rejected(id, verification, RejectionReason::Wrong)))
         }
+    }
+}
+
+/// The events of a right code.
+pub(super) fn proved(
+    verification_id: VerificationId,
+    verification: &Verification,
+    proof: Proof,
+    usable_until: crate::time::Timestamp,
+    needs_second_factor: bool,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    events.extend(proof.recovery_code.map(Event::from));
+    events.push(
+        VerificationSucceeded {
+            verification_id,
+            purpose: verification.purpose,
+            kind: proof.kind,
+            method_id: proof.method_id,
+            totp_step: proof.totp_step,
+            usable_until,
+            needs_second_factor,
+        }
+        .into(),
+    );
+    events
+}
+
+fn methods_may_prove(verification: &Verification) -> Ruling<()> {
+    if verification.offers_methods() {
+        Ok(())
+    } else {
+        Err(invalid("method", "is not offered for this purpose").into())
     }
 }

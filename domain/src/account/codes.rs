@@ -180,7 +180,7 @@ impl Rules<'_> {
                 }))
             }
             Channel::Sms => {
-                if !self.methods_offered(verification) {
+                if !verification.offers_methods() {
                     return Err(invalid("channel", "SMS is not offered for this purpose").into());
                 }
                 let id = self.method_of(MethodKind::Sms, method_id)?;

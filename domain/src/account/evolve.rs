@@ -17,6 +17,7 @@ const KEPT: Seconds = Seconds::hours(24);
 /// At most so many finished verifications are kept, whatever their age, so that a busy account stays small.
 const FINISHED_KEPT: usize = 64;
 
+#[expect(clippy::too_many_lines, reason = "one arm per event, so that none can be forgotten")]
 pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Account {
     state.last_event_at = Some(at);
     match event {
@@ -25,14 +26,14 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             state.registered_at = Some(at);
             state.phase = Phase::Unconfirmed { expires_at: e.expires_at };
             state.email = Some(e.email.clone());
-            state.password = e.password.clone();
+            state.password.clone_from(&e.password);
         }
         Event::AccountImported(e) => {
             state.id = Some(e.account_id);
             state.registered_at = Some(at);
             state.phase = Phase::Confirmed;
             state.email = Some(e.email.clone());
-            state.password = e.password.clone();
+            state.password.clone_from(&e.password);
             imported_methods(&mut state, &e.methods, at);
             state.recovery = e.recovery_codes.clone().map(|codes| RecoverySet {
                 set: 1,
@@ -92,36 +93,16 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         Event::VerificationStarted(e) => {
             state.verifications.insert(e.verification_id, started(e, at));
         }
-        Event::CodeIssued(e) => sent(
-            &mut state,
-            IssuedCode {
-                challenge: Challenge {
-                    verification_id: e.verification_id,
-                    purpose: e.purpose,
-                    channel: e.channel,
-                    method_id: e.method_id,
-                    issue: e.issue,
-                },
-                expires_at: e.expires_at,
-                resend_after: e.resend_after,
-                sent_at: at,
-            },
-        ),
-        Event::CodeResent(e) => sent(
-            &mut state,
-            IssuedCode {
-                challenge: Challenge {
-                    verification_id: e.verification_id,
-                    purpose: e.purpose,
-                    channel: e.channel,
-                    method_id: e.method_id,
-                    issue: e.issue,
-                },
-                expires_at: e.expires_at,
-                resend_after: e.resend_after,
-                sent_at: at,
-            },
-        ),
+        Event::CodeIssued(e) => {
+            let (verification_id, purpose, channel) = (e.verification_id, e.purpose, e.channel);
+            let challenge = Challenge { verification_id, purpose, channel, method_id: e.method_id, issue: e.issue };
+            sent(&mut state, challenge, e.expires_at, e.resend_after, at);
+        }
+        Event::CodeResent(e) => {
+            let (verification_id, purpose, channel) = (e.verification_id, e.purpose, e.channel);
+            let challenge = Challenge { verification_id, purpose, channel, method_id: e.method_id, issue: e.issue };
+            sent(&mut state, challenge, e.expires_at, e.resend_after, at);
+        }
         Event::CodeRejected(e) => rejected(&mut state, e, at),
         Event::MethodLocked(e) => {
             if let Some(lock) = state.locks.of_mut(e.kind) {
@@ -288,8 +269,9 @@ fn enroll(
 }
 
 /// A send: the code it carries takes the place of the one it repeats.
-fn sent(state: &mut Account, code: IssuedCode) {
-    let Challenge { verification_id, channel, method_id, issue, .. } = code.challenge;
+fn sent(state: &mut Account, challenge: Challenge, expires_at: Timestamp, resend_after: Timestamp, sent_at: Timestamp) {
+    let code = IssuedCode { challenge, expires_at, resend_after, sent_at };
+    let Challenge { verification_id, channel, method_id, issue, .. } = challenge;
     state.sends.push(Send { at: code.sent_at, channel, method_id });
     let codes = if let Some(verification) = state.verifications.get_mut(&verification_id) {
         verification.sends = verification.sends.saturating_add(1);

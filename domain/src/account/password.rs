@@ -1,7 +1,7 @@
 //! Passwords: their form, changing one, a forgotten one.
 
 use super::{
-    attempts::Judgement,
+    attempts::{Judgement, proved},
     rules::{Rules, invalid},
 };
 use crate::{
@@ -101,7 +101,7 @@ impl Rules<'_> {
                 Judgement::Wrong(decision) => return Ok(decision),
                 Judgement::Right(proof) => {
                     let until = if needs_second { expires_at } else { self.now() };
-                    events = self.proved(id, verification, proof, until, needs_second);
+                    events = proved(id, verification, proof, until, needs_second);
                 }
             }
             half_done.progress = Progress::HalfDone { expires_at };
@@ -119,7 +119,7 @@ impl Rules<'_> {
                     events.extend(decision.events);
                     return Ok(Decision { events, outcome: decision.outcome });
                 }
-                Judgement::Right(proof) => events.extend(self.proved(id, &half_done, proof, self.now(), false)),
+                Judgement::Right(proof) => events.extend(proved(id, &half_done, proof, self.now(), false)),
             }
         }
         let password = Personal::Known(self.password_hash(new)?);

@@ -100,7 +100,7 @@ impl Account {
             kind,
             label: method.label.known().map(|label| label.as_str().to_owned()),
             phone_number: match &method.device {
-                Device::Sms { phone_number, .. } => phone_number.known().map(|number| number.masked()),
+                Device::Sms { phone_number, .. } => phone_number.known().map(super::super::values::PhoneNumber::masked),
                 Device::Totp { .. } => None,
             },
             is_primary: self.primary == Some(id),
@@ -128,7 +128,7 @@ impl Account {
             two_factor_enabled: self.two_factor_since.is_some(),
             two_factor_since: self.two_factor_since,
             methods: u32::try_from(self.methods.len()).unwrap_or(u32::MAX),
-            recovery_codes_remaining: self.recovery.as_ref().map_or(0, |set| set.remaining()),
+            recovery_codes_remaining: self.recovery.as_ref().map_or(0, super::super::state::RecoverySet::remaining),
             account_locked: self.account_locked,
             registered_at: self.registered_at.unwrap_or(now),
         })

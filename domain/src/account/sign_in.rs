@@ -32,7 +32,7 @@ impl Rules<'_> {
             return Ok(Decision::accept(events, Outcome::SignedIn(session)));
         }
         self.pending_verifications()?;
-        self.begin(self.verification(Purpose::SignIn, started_by, first_factor))
+        self.begin(&self.verification(Purpose::SignIn, started_by, first_factor))
     }
 
     /// The history gets at most one such event in a while, with the count that the limiter keeps.

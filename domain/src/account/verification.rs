@@ -26,17 +26,21 @@ impl Rules<'_> {
         self.confirmed()?;
         let by_client = matches!(credential, Credential::ApiClient(_));
         match purpose {
-            Purpose::AddMethod | Purpose::EraseAccount => {}
-            Purpose::SignIn if !matches!(credential, Credential::Session(_)) => {}
-            Purpose::SignIn => return Err(invalid("purpose", "this session is signed in already").into()),
+            Purpose::SignIn if matches!(credential, Credential::Session(_)) => {
+                return Err(invalid("purpose", "this session is signed in already").into());
+            }
             Purpose::DisableMethod if self.state.methods.is_empty() => return Err(Refusal::Conflict.into()),
             Purpose::RegenerateRecoveryCodes if self.state.two_factor_since.is_none() => {
                 return Err(Refusal::Conflict.into());
             }
-            Purpose::DisableMethod | Purpose::RegenerateRecoveryCodes => {}
             Purpose::StepUp if !by_client => return Err(Refusal::Forbidden.into()),
             Purpose::StepUp if action.is_none() => return Err(invalid("action", "is required for step_up").into()),
-            Purpose::StepUp => {}
+            Purpose::SignIn
+            | Purpose::AddMethod
+            | Purpose::DisableMethod
+            | Purpose::RegenerateRecoveryCodes
+            | Purpose::EraseAccount
+            | Purpose::StepUp => {}
             Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::Enroll | Purpose::ResetPassword => {
                 return Err(invalid("purpose", "has a call of its own").into());
             }
@@ -59,7 +63,7 @@ impl Rules<'_> {
             yields_session: purpose == Purpose::SignIn && (!by_client || self.context.caller.has(Scope::SessionsIssue)),
             ..self.verification(purpose, Some(credential), Vec::new())
         };
-        self.begin(started)
+        self.begin(&started)
     }
 
     /// The start of a verification whose wrong codes count for the account.
@@ -86,7 +90,7 @@ impl Rules<'_> {
 
     /// Starts it, tells what it offers, and sends the one email that is ever sent by itself: the identity
     /// check before an account's first method.
-    pub(super) fn begin(&self, started: VerificationStarted) -> Ruling {
+    pub(super) fn begin(&self, started: &VerificationStarted) -> Ruling {
         let id = started.verification_id;
         let mut events: Vec<Event> = vec![started.clone().into()];
         let mut sent = None;
@@ -99,7 +103,7 @@ impl Rules<'_> {
             sent = Some(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after));
             events.push(issued.into());
         }
-        let verification = super::evolve::started(&started, self.now());
+        let verification = super::evolve::started(started, self.now());
         let secret = self.context.entropy.token("verification");
         let view = self.state.view_of(id, &verification, self.context.policy, self.now());
         let outcome = StartedVerification { verification: view, secret, sent };
@@ -108,10 +112,6 @@ impl Rules<'_> {
 
     pub(super) fn email_offered(&self, verification: &Verification) -> bool {
         self.state.email_offered(verification, self.context.policy)
-    }
-
-    pub(super) fn methods_offered(&self, verification: &Verification) -> bool {
-        self.state.methods_offered(verification)
     }
 }
 
@@ -131,15 +131,6 @@ impl Account {
             Purpose::AddMethod | Purpose::DisableMethod | Purpose::RegenerateRecoveryCodes | Purpose::EraseAccount => {
                 policy.email_for_changes
             }
-        }
-    }
-
-    /// Whether the methods on file and the recovery codes may complete it: all but the checks of an address.
-    pub(super) fn methods_offered(&self, verification: &Verification) -> bool {
-        match verification.purpose {
-            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::Enroll => false,
-            Purpose::ResetPassword => matches!(verification.progress, Progress::HalfDone { .. }),
-            _ => true,
         }
     }
 
@@ -197,7 +188,7 @@ impl Account {
     fn offers(&self, verification: &Verification, policy: &Policy, now: Timestamp) -> Vec<OfferedMethod> {
         let locked = |kind: FactorKind| self.locks.of(kind).and_then(|lock| lock.locked_at(now));
         let mut offers = Vec::new();
-        if self.methods_offered(verification) {
+        if verification.offers_methods() {
             for (id, method) in &self.methods {
                 let kind = method.kind().factor();
                 let hint = method.hint();
@@ -216,12 +207,12 @@ impl Account {
             offers.push(OfferedMethod {
                 kind: FactorKind::Email,
                 method_id: None,
-                hint: address.map(|email| email.masked()),
+                hint: address.map(super::super::values::EmailAddress::masked),
                 default: offers.is_empty(),
                 locked_until: locked(FactorKind::Email),
             });
         }
-        if self.methods_offered(verification) && self.recovery.as_ref().is_some_and(|set| set.remaining() > 0) {
+        if verification.offers_methods() && self.recovery.as_ref().is_some_and(|set| set.remaining() > 0) {
             offers.push(OfferedMethod {
                 kind: FactorKind::RecoveryCode,
                 method_id: None,
@@ -243,7 +234,9 @@ impl crate::state::Method {
     fn hint(&self) -> Option<String> {
         let label = self.label.known().map(|label| label.as_str().to_owned());
         match (&self.device, label) {
-            (crate::state::Device::Sms { phone_number, .. }, _) => phone_number.known().map(|number| number.masked()),
+            (crate::state::Device::Sms { phone_number, .. }, _) => {
+                phone_number.known().map(super::super::values::PhoneNumber::masked)
+            }
             (crate::state::Device::Totp { .. }, label) => label,
         }
     }
@@ -255,6 +248,17 @@ impl crate::state::Device {
         match self {
             Self::Totp { .. } => MethodKind::Totp,
             Self::Sms { .. } => MethodKind::Sms,
+        }
+    }
+}
+
+impl Verification {
+    /// Whether the methods on file and the recovery codes may complete it: all but the checks of an address.
+    pub(super) fn offers_methods(&self) -> bool {
+        match self.purpose {
+            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::Enroll => false,
+            Purpose::ResetPassword => matches!(self.progress, Progress::HalfDone { .. }),
+            _ => true,
         }
     }
 }

@@ -14,11 +14,7 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize},
-        mpsc,
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize, mpsc},
     thread::JoinHandle,
     time::Duration,
 };
@@ -65,6 +61,8 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     shared: Arc<Shared>,
+    /// Dropped to end the watcher.
+    open: Mutex<Option<mpsc::Sender<()>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -74,7 +72,6 @@ pub(in crate::sqlite) struct Shared {
     position: watch::Sender<Position>,
     /// Bytes appended since the write-ahead log was last copied into the file.
     unsaved: AtomicUsize,
-    closing: AtomicBool,
 }
 
 impl Shared {
@@ -111,7 +108,6 @@ impl SqliteStore {
             tail: Mutex::new(Tail::new(options.tail)),
             position: watch::Sender::new(last),
             unsaved: AtomicUsize::new(0),
-            closing: AtomicBool::new(false),
         });
         let mut threads = Vec::new();
 
@@ -134,14 +130,22 @@ impl SqliteStore {
             threads.push(spawn("log-reader", path, read)?);
         }
 
+        let (open, until_closed) = mpsc::channel();
         let watcher = Watcher {
             connection: schema::checkpointer(path, options.busy_timeout)?,
             shared: Arc::clone(&shared),
             poll: options.poll,
+            open: until_closed,
         };
         threads.push(spawn("log-watcher", path, move || watcher.run())?);
 
-        Ok(Self { writer: Writer::new(requests), readers, shared, threads: Mutex::new(threads) })
+        Ok(Self {
+            writer: Writer::new(requests),
+            readers,
+            shared,
+            open: Mutex::new(Some(open)),
+            threads: Mutex::new(threads),
+        })
     }
 
     /// Finishes what was handed in and closes the file. Later calls are answered as unavailable.
@@ -158,7 +162,7 @@ impl SqliteStore {
     }
 
     fn stop(&self) {
-        self.shared.closing.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.writer.close();
         self.readers.close();
     }

@@ -6,7 +6,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::Ordering,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     time::Duration,
 };
@@ -149,12 +149,14 @@ pub(super) struct Watcher {
     pub(super) connection: Connection,
     pub(super) shared: Arc<Shared>,
     pub(super) poll: Duration,
+    /// Closed when the store is.
+    pub(super) open: Receiver<()>,
 }
 
 impl Watcher {
     pub(super) fn run(self) {
         let mut seen = None;
-        while !self.shared.closing.load(Ordering::Relaxed) {
+        while matches!(self.open.recv_timeout(self.poll), Err(RecvTimeoutError::Timeout)) {
             match self.look(seen) {
                 Ok(version) => seen = Some(version),
                 // The next look tries again; what this process reads and writes reports the error.
@@ -167,7 +169,6 @@ impl Watcher {
                     tracing::warn!(%error, "the write-ahead log cannot be copied into the file");
                 }
             }
-            std::thread::sleep(self.poll);
         }
     }
 

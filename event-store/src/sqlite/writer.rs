@@ -8,13 +8,12 @@ use std::{
         atomic::Ordering,
         mpsc::{Receiver, Sender},
     },
-    time::Instant,
 };
 
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use schemas::envelope::{Position, StoredEvent, Version};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{Shared, schema::describe};
 use crate::port::{Append, AppendError, Appended, LogError, Receipt};

@@ -96,8 +96,7 @@ impl Words for English {
                     .to_owned()
             }
             Notice::TwoFactorDisabled => {
-                "Two-factor authentication was turned off for your account. Your password alone signs you in now, and \
-                 your recovery codes no longer work."
+                "Two-factor authentication was turned off for your account. Your recovery codes no longer work."
                     .to_owned()
             }
             Notice::RecoveryCodesRegenerated => {
@@ -130,7 +129,7 @@ impl Words for English {
                 because(reason.as_deref())
             ),
             Notice::PasswordChanged => {
-                "The password of your account was changed. Your other sessions were ended.".to_owned()
+                "A new password was set for your account. Your other sessions were ended.".to_owned()
             }
             Notice::PasswordReset => {
                 "The password of your account was reset with a code by email. Your sessions were ended.".to_owned()

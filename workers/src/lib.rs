@@ -1,1 +1,183 @@
-//! Reacts to events and touches the world: SMS, email, notices.
+//! Reacts to events and touches the world: codes by SMS and mail, and notices.
+//!
+//! A role follows the log ([`jobs::Jobs`]), takes the orders that are its own ([`orders`]), claims each on
+//! its delivery stream, hands a message to a gateway ([`gateway`]) and records what came of it. The claim is
+//! an append at an expected version, so roles may run in any number of processes and read any event again:
+//! nothing is sent twice but an attempt whose outcome nobody knows, once.
+//!
+//! How to add a worker or a gateway: `docs/how-to/add-a-worker-or-gateway.md`.
+
+pub mod backoff;
+mod codes;
+pub mod failover;
+pub mod gateway;
+pub mod inbox;
+pub mod jobs;
+pub mod log_jobs;
+pub mod meters;
+mod notices;
+pub mod orders;
+mod past;
+pub mod runner;
+mod sending;
+mod steps;
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use domain::values::Channel;
+use event_store::{
+    engine::Engine,
+    port::{Checkpoints, LogError},
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use gateway::{Accepted, EmailGateway, EmailMessage, FailureKind, GatewayError, Gateways, SmsGateway, SmsMessage};
+pub use inbox::{Inbox, InboxGateway, InboxMessage, InboxUnavailable};
+pub use messages::{Catalogue, Language};
+pub use notices::{NOTICE_LIVES, NOTICE_SUBJECT};
+pub use runner::RunnerOptions;
+pub use sending::SendOptions;
+
+use crate::{codes::Codes, jobs::Handler, log_jobs::LogJobs, notices::Notices, sending::Office};
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Codes by text message.
+    Sms,
+    /// Codes by mail.
+    Email,
+    /// Notices by mail.
+    Notices,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sms, Self::Email, Self::Notices];
+
+    /// Its name in `--roles`, checkpoints, metrics and log lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Email => "email",
+            Self::Notices => "notices",
+        }
+    }
+
+    /// Stored types of the events that it reads.
+    pub fn event_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Sms | Self::Email => &orders::CODE_ORDERS,
+            Self::Notices => &orders::NOTICE_ORDERS,
+        }
+    }
+
+    const fn channel(self) -> Channel {
+        match self {
+            Self::Sms => Channel::Sms,
+            Self::Email | Self::Notices => Channel::Email,
+        }
+    }
+
+    fn handler(self, office: Office) -> Arc<dyn Handler> {
+        match self {
+            Self::Sms | Self::Email => Arc::new(Codes { office, channel: self.channel() }),
+            Self::Notices => Arc::new(Notices { office }),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no worker's role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a worker's role: one of sms, email, notices")]
+pub struct UnknownRole;
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+    fn from_str(name: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.name() == name).ok_or(UnknownRole)
+    }
+}
+
+/// What to run and with what.
+#[derive(Debug, Clone)]
+pub struct WorkersConfig {
+    /// The roles of this process.
+    pub roles: Vec<Role>,
+    /// What carries the messages.
+    pub gateways: Gateways,
+    /// What they say.
+    pub catalogue: Catalogue,
+    /// The times of a send.
+    pub send: SendOptions,
+    /// How each role runs.
+    pub runner: RunnerOptions,
+}
+
+impl WorkersConfig {
+    /// All roles with everything shown in the inbox: the development default.
+    pub fn with_inbox(inbox: Arc<dyn Inbox>, issuer: &str) -> Self {
+        let gateway = Arc::new(InboxGateway::new(inbox));
+        Self {
+            roles: Role::ALL.to_vec(),
+            gateways: Gateways { sms: vec![Arc::<InboxGateway>::clone(&gateway)], email: vec![gateway] },
+            catalogue: Catalogue::new(Language::En, issuer, None),
+            send: SendOptions::default(),
+            runner: RunnerOptions::default(),
+        }
+    }
+}
+
+/// Why the workers do not start.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkersError {
+    /// A role has nothing to send with.
+    #[error("role {0} has no gateway: configure one, or leave the role out")]
+    NoGateway(Role),
+    /// Where a role stands cannot be read.
+    #[error("the checkpoint of role {0} cannot be read")]
+    Checkpoint(Role, #[source] LogError),
+}
+
+/// Runs the roles until cancelled; returns when what was in flight is over or has had its time, and the
+/// checkpoints are saved.
+pub async fn run(
+    config: WorkersConfig,
+    engine: Engine,
+    checkpoints: Arc<dyn Checkpoints>,
+    cancel: CancellationToken,
+) -> Result<(), WorkersError> {
+    let office = Office {
+        engine,
+        gateways: Arc::new(config.gateways),
+        catalogue: Arc::new(config.catalogue),
+        options: config.send,
+    };
+    let mut sources = Vec::new();
+    for role in config.roles {
+        if office.gateways.names(role.channel()).is_empty() {
+            return Err(WorkersError::NoGateway(role));
+        }
+        let log = Arc::clone(office.engine.log());
+        let jobs = LogJobs::open(role.name(), role.event_types().iter().copied(), log, Arc::clone(&checkpoints));
+        sources.push((role, jobs.await.map_err(|error| WorkersError::Checkpoint(role, error))?));
+    }
+    let mut running = JoinSet::new();
+    for (role, jobs) in sources {
+        let handler = role.handler(office.clone());
+        running.spawn(runner::run(role.name(), jobs, handler, config.runner, cancel.clone()));
+    }
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(panicked = error.is_panic(), "a worker's role ended early");
+        }
+    }
+    Ok(())
+}

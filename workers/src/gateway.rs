@@ -1,0 +1,211 @@
+//! The ports to the outside: what carries a text message or a mail.
+//!
+//! An adapter is done when it answers within its own time-out, says with [`FailureKind`] what may be tried
+//! next, never puts a gateway's own words into a reason, and hands [`SmsMessage::reference`] on where the
+//! gateway knows idempotency keys (a repeat of an unknown outcome has the same one).
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use domain::{secret::SecretText, time::Timestamp, values::Channel};
+use uuid::Uuid;
+
+/// A text message on its way. `Debug` shows neither number nor words.
+#[derive(Clone)]
+pub struct SmsMessage {
+    /// Names the send; a repeat of the same send has the same one.
+    pub reference: Uuid,
+    /// The number, E.164.
+    pub to: String,
+    /// The words.
+    pub body: SecretText,
+    /// The code within, for the development inbox.
+    pub code: Option<SecretText>,
+    /// When it is sent.
+    pub at: Timestamp,
+}
+
+/// A mail on its way. `Debug` shows neither address nor words.
+#[derive(Clone)]
+pub struct EmailMessage {
+    /// Names the send; a repeat of the same send has the same one.
+    pub reference: Uuid,
+    /// The address.
+    pub to: String,
+    /// The subject line.
+    pub subject: String,
+    /// The words, plain text.
+    pub body: SecretText,
+    /// The code within, for the development inbox.
+    pub code: Option<SecretText>,
+    /// When it is sent.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for SmsMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[text message {}]", self.reference)
+    }
+}
+
+impl fmt::Debug for EmailMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[mail {}]", self.reference)
+    }
+}
+
+/// A gateway took the message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// The gateway's own id of it, by which a receipt will name it.
+    pub provider_message_id: Option<String>,
+    /// Whether it has arrived with that, so that no receipt is to be waited for.
+    pub is_delivered: bool,
+}
+
+/// What a failure means for the next try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// This gateway will never take this message: ask the next one.
+    Hard,
+    /// It did not answer in time; it may have taken the message. Ask the next one.
+    TimedOut,
+    /// It did not take the message now: ask again after a while.
+    Transient,
+}
+
+/// A gateway did not take the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.recorded_reason())]
+pub struct GatewayError {
+    /// What it means for the next try.
+    pub kind: FailureKind,
+    /// A short stable word such as `invalid_number`; never the gateway's own text.
+    pub reason: &'static str,
+}
+
+const HARD: &str = "hard.";
+const TIMED_OUT: &str = "timed_out";
+const TRANSIENT: &str = "transient.";
+
+impl GatewayError {
+    /// It will never take this message.
+    pub const fn hard(reason: &'static str) -> Self {
+        Self { kind: FailureKind::Hard, reason }
+    }
+    /// It did not answer in time.
+    pub const fn timed_out() -> Self {
+        Self { kind: FailureKind::TimedOut, reason: TIMED_OUT }
+    }
+    /// It did not take the message now.
+    pub const fn transient(reason: &'static str) -> Self {
+        Self { kind: FailureKind::Transient, reason }
+    }
+
+    /// The reason as `CodeDeliveryFailed` keeps it: kind and word, so that whoever takes the order next
+    /// (after a restart, on another machine) knows which gateways are out.
+    pub fn recorded_reason(&self) -> String {
+        match self.kind {
+            FailureKind::Hard => [HARD, self.reason].concat(),
+            FailureKind::TimedOut => TIMED_OUT.to_owned(),
+            FailureKind::Transient => [TRANSIENT, self.reason].concat(),
+        }
+    }
+}
+
+impl FailureKind {
+    /// The kind within a recorded reason.
+    pub fn of_recorded(reason: &str) -> Self {
+        if reason.starts_with(HARD) {
+            Self::Hard
+        } else if reason == TIMED_OUT {
+            Self::TimedOut
+        } else {
+            Self::Transient
+        }
+    }
+    /// A short stable word, for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::TimedOut => TIMED_OUT,
+            Self::Transient => "transient",
+        }
+    }
+}
+
+/// Carries text messages.
+#[async_trait]
+pub trait SmsGateway: Send + Sync + 'static {
+    /// Its name in events, views and metrics.
+    fn name(&self) -> &str;
+    /// Hands a message over.
+    async fn send(&self, message: &SmsMessage) -> Result<Accepted, GatewayError>;
+}
+
+/// Carries mails.
+#[async_trait]
+pub trait EmailGateway: Send + Sync + 'static {
+    /// Its name in events, views and metrics.
+    fn name(&self) -> &str;
+    /// Hands a message over.
+    async fn send(&self, message: &EmailMessage) -> Result<Accepted, GatewayError>;
+}
+
+/// The gateways of each channel, the preferred one first.
+#[derive(Clone, Default)]
+pub struct Gateways {
+    /// For text messages.
+    pub sms: Vec<Arc<dyn SmsGateway>>,
+    /// For mails.
+    pub email: Vec<Arc<dyn EmailGateway>>,
+}
+
+/// A message of either channel.
+#[derive(Debug, Clone)]
+pub(crate) enum Message {
+    Sms(SmsMessage),
+    Email(EmailMessage),
+}
+
+impl Gateways {
+    /// The names of a channel's gateways, in order.
+    pub fn names(&self, channel: Channel) -> Vec<&str> {
+        match channel {
+            Channel::Sms => self.sms.iter().map(|gateway| gateway.name()).collect(),
+            Channel::Email => self.email.iter().map(|gateway| gateway.name()).collect(),
+        }
+    }
+
+    /// Hands a message to the gateway at this place of its channel's order.
+    pub(crate) async fn send(&self, index: usize, message: &Message) -> Result<Accepted, GatewayError> {
+        const MISSING: GatewayError = GatewayError::hard("no_gateway");
+        match message {
+            Message::Sms(message) => self.sms.get(index).ok_or(MISSING)?.send(message).await,
+            Message::Email(message) => self.email.get(index).ok_or(MISSING)?.send(message).await,
+        }
+    }
+}
+
+impl fmt::Debug for Gateways {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateways")
+            .field("sms", &self.names(Channel::Sms))
+            .field("email", &self.names(Channel::Email))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorded_reason_tells_its_kind_again() {
+        for error in [GatewayError::hard("invalid_number"), GatewayError::timed_out(), GatewayError::transient("busy")]
+        {
+            assert_eq!(FailureKind::of_recorded(&error.recorded_reason()), error.kind);
+        }
+        assert_eq!(GatewayError::hard("invalid_number").to_string(), "hard.invalid_number");
+    }
+}

@@ -1,0 +1,247 @@
+//! Carries out one send: claim, hand over, record.
+//!
+//! The claim is an append at the delivery stream's expected version, so of any number of workers one is
+//! told that the order is its own. What may be tried next is read from that stream every time: no worker
+//! remembers anything that another would need.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    delivery::{Delivery, DeliveryCommand, Order},
+    ids::{CommandId, EventId, StreamId},
+    outcome::Outcome,
+    time::Timestamp,
+    values::{Caller, Origin},
+};
+use event_store::{
+    codec,
+    engine::{Engine, ExecuteError, Request},
+};
+use messages::Catalogue;
+use schemas::envelope::{Metadata, Version};
+use uuid::Uuid;
+
+use crate::{
+    backoff::Backoff,
+    failover::{Route, Try, TryEnd, route},
+    gateway::{Accepted, FailureKind, GatewayError, Gateways, Message},
+    jobs::Verdict,
+    meters,
+    past::Past,
+    steps::{Step, command_id},
+};
+
+/// An order that another worker may be at is looked at again after this long at most: its time is counted
+/// on the clock of the log, which need not run like this machine's.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Events of one delivery stream that are read: many times what [`crate::failover::MAX_TRIES`] can make.
+const MOST_EVENTS: usize = 1_000;
+
+/// Tries to record a gateway's yes before it is left as an unknown outcome.
+const RECORD_TRIES: u32 = 6;
+
+/// The times of a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendOptions {
+    /// A gateway that did not answer by then timed out. Below [`domain::delivery::SEND_TIMEOUT`], or an
+    /// order could be taken over while its gateway is still being waited for.
+    pub gateway_timeout: Duration,
+    /// Between tries of a code.
+    pub code_backoff: Backoff,
+    /// Between tries of a notice.
+    pub notice_backoff: Backoff,
+    /// Between tries to reach the log.
+    pub log_backoff: Backoff,
+}
+
+impl Default for SendOptions {
+    fn default() -> Self {
+        let backoff = |first, most| Backoff { first: Duration::from_millis(first), most: Duration::from_secs(most) };
+        Self {
+            gateway_timeout: Duration::from_secs(10),
+            code_backoff: backoff(1_000, 30),
+            notice_backoff: backoff(2_000, 900),
+            log_backoff: backoff(100, 10),
+        }
+    }
+}
+
+/// What the handlers of all roles work with.
+#[derive(Clone)]
+pub(crate) struct Office {
+    pub engine: Engine,
+    pub gateways: Arc<Gateways>,
+    pub catalogue: Arc<Catalogue>,
+    pub options: SendOptions,
+}
+
+/// One send, ready to go.
+pub(crate) struct Send<'a> {
+    pub order: Order,
+    pub message: Message,
+    /// Of the event that caused it.
+    pub cause: (EventId, &'a Metadata),
+    /// The gateway by which the same code went out before, without a receipt.
+    pub unreceipted: Option<String>,
+    pub backoff: Backoff,
+}
+
+impl Office {
+    /// What stands on record of a send, unless there is nothing to do now: then the verdict.
+    pub async fn open_send(&self, order: EventId) -> Result<Result<Past, Verdict>, ExecuteError> {
+        // Nothing in a delivery stream is personal: it is read without a key, and has none.
+        let stored = self.engine.log().read_stream(&StreamId::Delivery(order), Version::NONE, MOST_EVENTS).await?;
+        let history = stored.iter().map(|event| codec::decode(event, None)).collect::<Result<Vec<_>, _>>()?;
+        let past = Past::of(&history);
+        let now = self.engine.now();
+        Ok(match past.taken_until(now) {
+            _ if past.is_over => Err(Verdict::Done),
+            Some(until) => Err(look_again(until, now)),
+            None => Ok(past),
+        })
+    }
+
+    /// Carries out a send as far as it gets now.
+    pub async fn carry_out(&self, send: &Send<'_>, past: &Past) -> Result<Verdict, ExecuteError> {
+        let channel = send.order.channel;
+        let names = self.gateways.names(channel);
+        let mut tries = past.counted();
+        loop {
+            let Route::Gateway(index) = route(&names, &tries, send.unreceipted.as_deref()) else {
+                tracing::warn!(order = %send.order.order_id, "no gateway is left for an order");
+                return Ok(Verdict::Done);
+            };
+            let provider = names.get(index).copied().unwrap_or_default();
+            let start = DeliveryCommand::StartSend { order: send.order.clone(), provider: provider.to_owned() };
+            let claim = CommandId(self.fresh_id()?);
+            let attempt = match self.command(send, claim, &start).await? {
+                Outcome::SendClaimed { attempt } => attempt,
+                Outcome::SendTaken { retry_at: Some(at) } => return Ok(look_again(at, self.engine.now())),
+                _ => return Ok(Verdict::Done),
+            };
+            match self.hand_over(index, &send.message).await {
+                Ok(accepted) => {
+                    meters::dispatched(channel, provider, send.order.ordered_at, self.engine.now());
+                    tracing::debug!(order = %send.order.order_id, provider, attempt, "sent");
+                    return self.record_dispatch(send, attempt, accepted).await;
+                }
+                Err(error) => {
+                    meters::sent(channel, provider, error.kind.name());
+                    tries.push(Try { provider: provider.to_owned(), end: TryEnd::Failed(error.kind) });
+                    let next = route(&names, &tries, send.unreceipted.as_deref());
+                    let wait = match (error.kind, next) {
+                        (_, Route::GiveUp) => None,
+                        (FailureKind::Hard | FailureKind::TimedOut, Route::Gateway(_)) => Some(Duration::ZERO),
+                        (FailureKind::Transient, Route::Gateway(_)) => {
+                            Some(send.backoff.after(count(tries.len()), send.order.order_id.0))
+                        }
+                    }
+                    .filter(|wait| later(self.engine.now(), *wait) < send.order.deadline);
+                    let reason = error.recorded_reason();
+                    let is_final = wait.is_none();
+                    tracing::info!(order = %send.order.order_id, provider, attempt, reason, is_final, "not sent");
+                    let failed = DeliveryCommand::RecordDeliveryFailure { attempt, reason, is_final };
+                    self.command(send, command_id(send.order.order_id, Step::Failed, attempt), &failed).await?;
+                    match wait {
+                        None => return Ok(Verdict::Done),
+                        Some(Duration::ZERO) => {}
+                        Some(wait) => return Ok(Verdict::Retry(wait)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The verdict when the log did not answer.
+    pub fn after_error(&self, order: EventId, tries: u32, error: &ExecuteError) -> Verdict {
+        tracing::warn!(%order, tries, %error, "an order could not be carried out now");
+        match error {
+            ExecuteError::Unavailable(_) | ExecuteError::Busy => {
+                Verdict::Retry(self.options.log_backoff.after(tries.saturating_add(1), order.0))
+            }
+            ExecuteError::IdempotencyConflict | ExecuteError::Internal(_) => Verdict::Fail,
+        }
+    }
+
+    async fn hand_over(&self, index: usize, message: &Message) -> Result<Accepted, GatewayError> {
+        tokio::time::timeout(self.options.gateway_timeout, self.gateways.send(index, message))
+            .await
+            .unwrap_or(Err(GatewayError::timed_out()))
+    }
+
+    /// The message is out: its record is worth some patience, for without it a second copy goes out.
+    async fn record_dispatch(
+        &self,
+        send: &Send<'_>,
+        attempt: u32,
+        accepted: Accepted,
+    ) -> Result<Verdict, ExecuteError> {
+        let id = |step| command_id(send.order.order_id, step, attempt);
+        let Accepted { provider_message_id, is_delivered } = accepted;
+        let dispatched = DeliveryCommand::RecordDispatch { attempt, provider_message_id };
+        self.command_patiently(send, id(Step::Dispatched), &dispatched).await?;
+        if is_delivered {
+            let delivered = DeliveryCommand::RecordDelivery { attempt };
+            self.command_patiently(send, id(Step::Delivered), &delivered).await?;
+        }
+        Ok(Verdict::Done)
+    }
+
+    async fn command_patiently(
+        &self,
+        send: &Send<'_>,
+        id: CommandId,
+        command: &DeliveryCommand,
+    ) -> Result<(), ExecuteError> {
+        let mut tries = 0;
+        loop {
+            let Err(error) = self.command(send, id, command).await else { return Ok(()) };
+            tries += 1;
+            if tries >= RECORD_TRIES {
+                return Err(error);
+            }
+            tokio::time::sleep(self.options.log_backoff.after(tries, id.0)).await;
+        }
+    }
+
+    async fn command(
+        &self,
+        send: &Send<'_>,
+        command_id: CommandId,
+        command: &DeliveryCommand,
+    ) -> Result<Outcome, ExecuteError> {
+        let (cause, metadata) = send.cause;
+        let request = Request {
+            caller: Caller::Worker,
+            origin: Origin::default(),
+            command_id,
+            idempotency: None,
+            correlation_id: metadata.correlation_id,
+            causation_id: Some(cause),
+            trace_parent: metadata.trace_parent.clone(),
+        };
+        let stream = StreamId::Delivery(send.order.order_id);
+        let executed = self.engine.execute_on::<Delivery>(&stream, command, &request).await?;
+        executed.outcome.map_err(|refusal| ExecuteError::Internal(format!("a delivery refused: {refusal}")))
+    }
+
+    fn fresh_id(&self) -> Result<Uuid, ExecuteError> {
+        let entropy = vault::random_entropy()?;
+        Ok(entropy.uuid(self.engine.now(), "claim"))
+    }
+}
+
+fn count(tries: usize) -> u32 {
+    u32::try_from(tries).unwrap_or(u32::MAX)
+}
+
+fn look_again(at: Timestamp, now: Timestamp) -> Verdict {
+    let millis = at.as_millis().saturating_sub(now.as_millis()).max(1).unsigned_abs();
+    Verdict::Retry(Duration::from_millis(millis).min(LOOK_AGAIN))
+}
+
+fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_add(millis))
+}

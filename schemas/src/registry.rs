@@ -26,14 +26,14 @@ pub enum DecodeError {
     /// Its version is not one that this program can read.
     #[error(transparent)]
     Version(#[from] UpcastError),
-    /// The data does not have the shape of its version. The reason names fields and types, never values.
+    /// The data does not have the shape of its version.
     #[error("{event_type} v{schema_version} does not have its shape: {reason}")]
     Shape {
         /// Stored type name.
         event_type: &'static str,
         /// Stored version.
         schema_version: u16,
-        /// What is wrong, without the data.
+        /// What is wrong, in words that repeat nothing of the data.
         reason: &'static str,
     },
 }
@@ -55,6 +55,13 @@ macro_rules! stored {
                     data: serde_json::to_value(event)?,
                 },)+
             })
+        }
+
+        /// The stored type name of an event.
+        pub const fn stored_name(event: &Event) -> &'static str {
+            match event {
+                $(Event::$event(_) => $name,)+
+            }
         }
 
         fn decode_current(event_type: &'static str, data: Value) -> Option<Result<Event, serde_json::Error>> {

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use crate::VaultError;
 
 /// `N` random bytes, wiped when dropped.
+#[expect(clippy::disallowed_methods, reason = "the one source that the rule points to")]
 pub fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, VaultError> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::fill(bytes.as_mut_slice()).map_err(|_| VaultError::Random)?;

@@ -35,6 +35,14 @@ async fn hashes_of_the_reference_implementation_are_understood() {
 }
 
 #[tokio::test]
+async fn the_hash_that_stands_for_no_password_costs_a_check_and_matches_nothing() {
+    let hasher = light(1, 8);
+    for entered in ["", "password", "nobody has this."] {
+        assert!(!hasher.password_matches(&PasswordHash::of_nothing(), &text(entered)).await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn the_same_password_typed_on_another_keyboard_is_the_same() {
     let hasher = light(1, 8);
     assert!(hasher.password_matches(&phc(REFERENCE), &text("pa\u{308}ssword")).await.unwrap());
@@ -125,9 +133,9 @@ async fn beyond_the_bound_of_waiters_the_answer_is_busy_at_once() {
         let hasher = hasher.clone();
         async move { hasher.hash_password(&text("two")).await }
     });
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while hasher.pool.waiting() < 2 {
-        assert!(std::time::Instant::now() < deadline, "both are queued in time");
+        assert!(tokio::time::Instant::now() < deadline, "both are queued in time");
         tokio::task::yield_now().await;
     }
     assert_eq!(hasher.hash_password(&text("three")).await.unwrap_err(), VaultError::Busy);
@@ -146,9 +154,9 @@ async fn work_that_nobody_waits_for_any_more_is_skipped() {
         let (pool, ran) = (Arc::clone(&hasher.pool), Arc::clone(&ran));
         async move { pool.run(move |_| ran.store(true, std::sync::atomic::Ordering::SeqCst)).await }
     });
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while hasher.pool.waiting() < 1 {
-        assert!(std::time::Instant::now() < deadline, "it is queued in time");
+        assert!(tokio::time::Instant::now() < deadline, "it is queued in time");
         tokio::task::yield_now().await;
     }
     given_up.abort();
@@ -185,9 +193,9 @@ async fn threads_end_with_the_last_clone() {
     clone.hash_password(&text("still here")).await.unwrap();
     let ended = clone.pool.ended();
     drop(clone);
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while !ended() {
-        assert!(std::time::Instant::now() < deadline, "the threads end in time");
+        assert!(tokio::time::Instant::now() < deadline, "the threads end in time");
         std::thread::yield_now();
     }
 }

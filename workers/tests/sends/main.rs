@@ -1,0 +1,6 @@
+//! The workers as a whole: a log, an engine, fake gateways.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod codes;
+mod notices;
+mod support;

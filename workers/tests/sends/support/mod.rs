@@ -1,0 +1,286 @@
+//! An engine over a log of its own, workers over fake gateways, and what the tests ask of them.
+
+pub mod doubles;
+pub mod gateway;
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    events::{AccountRegistered, CodeIssued, CodeResent, EmailClaimed, EmailVerified, Event},
+    ids::{AccountId, AddressHash, CommandId, EventId, MethodId, StreamId, VerificationId},
+    personal::Personal::Known,
+    policy::Policy,
+    secret::to_hex,
+    time::{Seconds, Timestamp},
+    values::{Actor, Challenge, Channel, Country, EmailAddress, NumberPrefix, Purpose},
+};
+use event_store::{
+    codec,
+    engine::{CacheOptions, Engine, EngineParts},
+    keys::Keys,
+    port::{Append, Clock, Expected, KeyStore, SnapshotStore},
+    sqlite::{SqliteOptions, SqliteStore},
+};
+use schemas::envelope::{Metadata, Position, Version};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use vault::{Hasher, HasherConfig, KeyRing};
+use workers::{Catalogue, Gateways, Language, Role, RunnerOptions, SendOptions, WorkersConfig, backoff::Backoff};
+
+use self::{
+    doubles::{HeldCheckpoints, NoLimits, StandingClock},
+    gateway::{Answer, Book, FakeGateway, Given},
+};
+
+pub const NUMBER: &str = "+436601234567";
+
+/// An event that was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ordered {
+    pub id: EventId,
+    pub position: Position,
+}
+
+pub struct World {
+    pub engine: Engine,
+    pub clock: Arc<StandingClock>,
+    pub checkpoints: Arc<HeldCheckpoints>,
+    pub book: Book,
+    stop_engine: CancellationToken,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&dir.path().join("log.db"), SqliteOptions::default()).await.unwrap());
+        let clock = Arc::new(StandingClock::new("2026-11-24T05:37:00Z".parse().unwrap()));
+        let key_store: Arc<dyn KeyStore> = store.clone();
+        let snapshots: Arc<dyn SnapshotStore> = store.clone();
+        let parts = EngineParts {
+            log: store,
+            keys: Arc::new(Keys::new(key_store, Arc::new(KeyRing::generate().unwrap()), 1_000)),
+            snapshots,
+            hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }),
+            limiter: Arc::new(NoLimits),
+            clock: clock.clone(),
+            policy: Arc::new(Policy::default()),
+            cache: CacheOptions::default(),
+        };
+        let stop_engine = CancellationToken::new();
+        let engine = Engine::start(parts, stop_engine.clone()).await.unwrap();
+        Self { engine, clock, checkpoints: Arc::default(), book: Book::default(), stop_engine, _dir: dir }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A gateway that writes into this world's book.
+    pub fn gateway(&self, name: &'static str, script: impl IntoIterator<Item = Answer>) -> Arc<FakeGateway> {
+        FakeGateway::new(name, &self.book, script)
+    }
+
+    /// A gateway for both channels that takes everything.
+    pub fn willing(&self) -> Gateways {
+        let gateway = self.gateway("willing", []);
+        Gateways { sms: vec![gateway.clone()], email: vec![gateway] }
+    }
+
+    /// Runs these roles.
+    pub fn run(&self, roles: &[Role], gateways: Gateways) -> Running {
+        self.run_with(roles, gateways, Duration::from_secs(20))
+    }
+
+    /// Runs these roles with a time-out for gateways. Waits between tries are cut short.
+    pub fn run_with(&self, roles: &[Role], gateways: Gateways, gateway_timeout: Duration) -> Running {
+        let short = Backoff { first: Duration::from_millis(10), most: Duration::from_millis(20) };
+        let config = WorkersConfig {
+            roles: roles.to_vec(),
+            gateways,
+            catalogue: Catalogue::new(Language::En, "Example", None),
+            send: SendOptions { gateway_timeout, code_backoff: short, notice_backoff: short, log_backoff: short },
+            runner: RunnerOptions { concurrency: 16, stop_within: Duration::from_secs(5) },
+        };
+        let cancel = CancellationToken::new();
+        let running = workers::run(config, self.engine.clone(), self.checkpoints.clone(), cancel.clone());
+        Running { cancel, task: tokio::spawn(async move { running.await.unwrap() }) }
+    }
+
+    pub fn given(&self) -> Vec<Given> {
+        self.book.lock().unwrap().clone()
+    }
+
+    /// Appends to a stream what a command would have led to.
+    pub async fn append(&self, stream: &StreamId, events: Vec<Event>) -> Vec<Ordered> {
+        let key = self.engine.keys().ensure(stream).await.unwrap();
+        let metadata = Metadata {
+            at: self.now(),
+            actor: Actor::Anonymous,
+            command_id: CommandId(fresh()),
+            correlation_id: fresh(),
+            causation_id: None,
+            ip: None,
+            user_agent: None,
+            trace_parent: None,
+        };
+        let new: Vec<_> = events
+            .iter()
+            .map(|event| codec::encode(event, EventId(fresh()), stream, &metadata, &key).unwrap())
+            .collect();
+        let ids: Vec<_> = new.iter().map(|event| event.id).collect();
+        let head = self.engine.log().head(stream).await.unwrap();
+        let expected = if head == Version::NONE { Expected::NoStream } else { Expected::Version(head) };
+        let append = Append { stream: stream.clone(), expected, events: new, receipt: None };
+        let last = self.engine.log().append(append).await.unwrap().position;
+        ids.into_iter().map(|id| Ordered { id, position: last }).collect()
+    }
+
+    /// An account whose address is confirmed.
+    pub async fn account(&self, email: &str) -> AccountId {
+        let account_id = self.unconfirmed(email).await;
+        let verified = EmailVerified { verification_id: None, vouched_by: None };
+        self.append(&StreamId::Account(account_id), vec![verified.into()]).await;
+        let claimed = EmailClaimed { account_id: Known(account_id) };
+        self.append(&self.claim_stream(email), vec![claimed.into()]).await;
+        account_id
+    }
+
+    pub async fn unconfirmed(&self, email: &str) -> AccountId {
+        let account_id = AccountId(fresh());
+        let registered = AccountRegistered {
+            account_id,
+            email: Known(EmailAddress::parse(email).unwrap()),
+            password: None,
+            registered_by: None,
+            expires_at: self.now().plus(Seconds::hours(24)),
+        };
+        self.append(&StreamId::Account(account_id), vec![registered.into()]).await;
+        account_id
+    }
+
+    pub fn claim_stream(&self, email: &str) -> StreamId {
+        let canonical = EmailAddress::parse(email).unwrap().canonical();
+        StreamId::Email(AddressHash(to_hex(&self.engine.keys().ring().lookup_hash("email", &canonical))))
+    }
+
+    /// Orders a text to [`NUMBER`].
+    pub async fn order_text(&self, account: AccountId) -> Ordered {
+        self.order(account, &self.text(Purpose::SignIn)).await
+    }
+
+    pub fn text(&self, purpose: Purpose) -> CodeIssued {
+        CodeIssued {
+            verification_id: VerificationId(fresh()),
+            purpose,
+            channel: Channel::Sms,
+            method_id: Some(MethodId(1)),
+            issue: 1,
+            to: Known(NUMBER.to_owned()),
+            country: Some(Country("AT".to_owned())),
+            prefix: Some(NumberPrefix("+43660".to_owned())),
+            expires_at: self.now().plus(Seconds::minutes(10)),
+            resend_after: self.now().plus(Seconds(30)),
+            automatic: false,
+        }
+    }
+
+    pub fn mail(&self, purpose: Purpose, to: &str) -> CodeIssued {
+        CodeIssued {
+            channel: Channel::Email,
+            method_id: None,
+            to: Known(to.to_owned()),
+            country: None,
+            prefix: None,
+            ..self.text(purpose)
+        }
+    }
+
+    pub async fn order(&self, account: AccountId, issued: &CodeIssued) -> Ordered {
+        self.append(&StreamId::Account(account), vec![issued.clone().into()]).await[0]
+    }
+
+    pub async fn order_again(&self, account: AccountId, issued: &CodeIssued) -> Ordered {
+        let resent = CodeResent {
+            verification_id: issued.verification_id,
+            purpose: issued.purpose,
+            channel: issued.channel,
+            method_id: issued.method_id,
+            issue: issued.issue,
+            to: issued.to.clone(),
+            country: issued.country.clone(),
+            prefix: issued.prefix.clone(),
+            expires_at: issued.expires_at,
+            resend_after: self.now().plus(Seconds(30)),
+        };
+        self.append(&StreamId::Account(account), vec![resent.into()]).await[0]
+    }
+
+    /// The digits that the account's holder is to read.
+    pub async fn digits(&self, account: AccountId, issued: &CodeIssued) -> String {
+        let challenge = Challenge {
+            verification_id: issued.verification_id,
+            purpose: issued.purpose,
+            channel: issued.channel,
+            method_id: issued.method_id,
+            issue: issued.issue,
+        };
+        let key = self.engine.keys().key(&StreamId::Account(account)).await.unwrap().unwrap();
+        key.one_time_code(&challenge).expose().clone()
+    }
+
+    /// What is on record of a send, with the metadata.
+    pub async fn delivery(&self, order: Ordered) -> Vec<schemas::envelope::RecordedEvent> {
+        self.engine.history(&StreamId::Delivery(order.id), Version::NONE, 100).await.unwrap()
+    }
+
+    /// The names of the events on record of a send.
+    pub async fn record(&self, order: Ordered) -> Vec<&'static str> {
+        self.delivery(order).await.iter().map(|recorded| recorded.event.name()).collect()
+    }
+
+    /// Waits until the role has nothing left to do up to this order.
+    pub async fn finished(&self, role: Role, order: Ordered) {
+        until("the order to be over", || self.checkpoints.of(role.name()) >= order.position).await;
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop_engine.cancel();
+    }
+}
+
+/// Workers that run.
+pub struct Running {
+    cancel: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops as on a signal: what is in flight ends, checkpoints are saved.
+    pub async fn stop(self) {
+        self.cancel.cancel();
+        self.task.await.unwrap();
+    }
+
+    /// Stops as when the process is killed.
+    pub async fn crash(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+/// Waits for a condition, ten seconds at most.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+pub fn fresh() -> Uuid {
+    vault::random_entropy().unwrap().uuid(Timestamp::from_seconds(1_795_000_000), "test")
+}

@@ -1,9 +1,13 @@
 //! The event log: its port, its adapters, and the one path by which a command becomes events.
 
 pub mod codec;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod engine;
 pub mod keys;
 pub mod port;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod subscription;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -1,0 +1,99 @@
+//! 2FA adoption, per day and as it stands.
+
+use std::collections::BTreeMap;
+
+use domain::time::Timestamp;
+use rusqlite::params;
+use serde::Serialize;
+
+use crate::{error::ViewError, sqlite::SqliteViews, views::adoption::DAY};
+
+/// One day (UTC).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AdoptionDay {
+    /// `2026-11-24`.
+    pub day: String,
+    /// What happened on it.
+    pub counts: Vec<AdoptionCount>,
+}
+
+/// How often something happened on a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AdoptionCount {
+    /// What: `two_factor_enabled`, `method_enabled`, `code_rejected`, `method_locked`, `signed_in` …
+    pub measure: String,
+    /// Of which kind of method or factor, or assurance level, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// How often.
+    pub count: u64,
+}
+
+/// How many accounts there are now, and with what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct AdoptionTotals {
+    /// Confirmed accounts.
+    pub accounts: u64,
+    /// Those with 2FA on.
+    pub two_factor: u64,
+    /// Those with an authenticator app.
+    pub totp: u64,
+    /// Those with a phone number.
+    pub sms: u64,
+    /// Those that the cap stops.
+    pub account_locked: u64,
+}
+
+const DAYS: &str = "SELECT day, measure, kind, n FROM adoption WHERE day BETWEEN $1 AND $2 ORDER BY day, measure, kind";
+const TOTALS: &str = "SELECT count(*), count(two_factor_since), COALESCE(sum(totp_methods > 0), 0),
+        COALESCE(sum(sms_methods > 0), 0), count(account_locked_at)
+    FROM accounts WHERE expires_at IS NULL";
+
+fn date(day: i64) -> String {
+    let at = Timestamp::from_millis(day.saturating_mul(DAY)).to_string();
+    at.split('T').next().unwrap_or_default().to_owned()
+}
+
+impl SqliteViews {
+    /// The days from the one of `from` to the one of `to`, those without events left out.
+    pub async fn adoption(&self, from: Timestamp, to: Timestamp) -> Result<Vec<AdoptionDay>, ViewError> {
+        let rows = self
+            .read(move |connection| {
+                connection
+                    .prepare_cached(DAYS)?
+                    .query_map(params![from.as_millis() / DAY, to.as_millis() / DAY], |row| {
+                        let kind = row.get::<_, String>(2)?;
+                        let count = AdoptionCount {
+                            measure: row.get(1)?,
+                            kind: (!kind.is_empty()).then_some(kind),
+                            count: row.get::<_, i64>(3)?.unsigned_abs(),
+                        };
+                        Ok((row.get::<_, i64>(0)?, count))
+                    })?
+                    .collect::<rusqlite::Result<Vec<_>>>()
+            })
+            .await?;
+        let mut days: BTreeMap<i64, Vec<AdoptionCount>> = BTreeMap::new();
+        for (day, count) in rows {
+            days.entry(day).or_default().push(count);
+        }
+        Ok(days.into_iter().map(|(day, counts)| AdoptionDay { day: date(day), counts }).collect())
+    }
+
+    /// How it stands now.
+    pub async fn adoption_totals(&self) -> Result<AdoptionTotals, ViewError> {
+        self.read(|connection| {
+            connection.prepare_cached(TOTALS)?.query_row([], |row| {
+                let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+                Ok(AdoptionTotals {
+                    accounts: count(0)?,
+                    two_factor: count(1)?,
+                    totp: count(2)?,
+                    sms: count(3)?,
+                    account_locked: count(4)?,
+                })
+            })
+        })
+        .await
+    }
+}

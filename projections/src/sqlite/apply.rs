@@ -1,0 +1,109 @@
+//! Applying a batch: all changes of all views and their checkpoints, in one transaction.
+
+use rusqlite::{
+    ToSql, params,
+    types::{ToSqlOutput, ValueRef},
+};
+use schemas::envelope::Position;
+
+use super::{
+    file::{self, signed},
+    threads::{SHADOW, WriterState},
+};
+use crate::{
+    error::ViewError,
+    feed::{Batch, Value, ViewSet},
+    views::VIEWS,
+};
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Uuid(value) => ValueRef::Blob(value.as_bytes()),
+            Self::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+/// Where a batch goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The live tables of these views.
+    Live(ViewSet),
+    /// The shadow tables of these views.
+    Shadow(ViewSet),
+}
+
+impl Target {
+    pub(crate) const fn views(self) -> ViewSet {
+        match self {
+            Self::Live(views) | Self::Shadow(views) => views,
+        }
+    }
+    pub(crate) const fn is_shadow(self) -> bool {
+        matches!(self, Self::Shadow(_))
+    }
+    /// The name of a view's checkpoint.
+    pub(crate) fn checkpoint(self, view: usize) -> String {
+        let suffix = if self.is_shadow() { SHADOW } else { "" };
+        format!("{}{suffix}", VIEWS[view].name)
+    }
+}
+
+/// Runs `work` in one transaction.
+pub(crate) fn transaction<T>(
+    state: &mut WriterState,
+    work: impl FnOnce(&mut WriterState) -> Result<T, ViewError>,
+) -> Result<T, ViewError> {
+    state.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let done = work(state).and_then(|done| {
+        state.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(done)
+    });
+    if done.is_err() && !state.connection.is_autocommit() {
+        // A roll-back that fails leaves the transaction to the next BEGIN, which then fails loudly.
+        drop(state.connection.execute_batch("ROLLBACK"));
+    }
+    done
+}
+
+/// Applies a batch in a transaction of its own.
+pub(crate) fn apply(state: &mut WriterState, batch: &Batch, target: Target) -> Result<(), ViewError> {
+    transaction(state, |state| apply_within(state, batch, target))
+}
+
+/// Applies a batch within an open transaction. The views must stand where the batch begins.
+pub(crate) fn apply_within(state: &mut WriterState, batch: &Batch, target: Target) -> Result<(), ViewError> {
+    for view in target.views().iter() {
+        stands_at(state, &target.checkpoint(view), batch.after)?;
+    }
+    for change in &batch.changes {
+        if !target.views().contains(change.view) {
+            continue;
+        }
+        let sql = state.rendered(change.sql, target.is_shadow());
+        let mut statement = state.connection.prepare_cached(&sql)?;
+        for (index, value) in change.values.iter().enumerate() {
+            statement.raw_bind_parameter(index + 1, value)?;
+        }
+        statement.raw_execute()?;
+    }
+    for view in target.views().iter() {
+        state
+            .connection
+            .prepare_cached("UPDATE view_checkpoints SET position = ?1, event_at = ?2 WHERE view = ?3")?
+            .execute(params![signed(batch.last.0), batch.last_at.as_millis(), target.checkpoint(view)])?;
+    }
+    Ok(())
+}
+
+/// Fails with [`ViewError::Moved`] unless the checkpoint is there.
+pub(crate) fn stands_at(state: &WriterState, name: &str, position: Position) -> Result<(), ViewError> {
+    match file::checkpoint(&state.connection, name)? {
+        Some(found) if found.position == position => Ok(()),
+        _ => Err(ViewError::Moved),
+    }
+}

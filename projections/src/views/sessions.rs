@@ -1,0 +1,142 @@
+//! `sessions`: live sessions and access tokens. When each was last used is kept beside the log, by
+//! `Operations`.
+
+use domain::{
+    events::Event,
+    values::{Aal, Actor, Amr, MethodKind},
+};
+use schemas::envelope::RecordedEvent;
+
+use super::account_of;
+use crate::change::{Change, Param, Table, View, change};
+
+/// The view.
+pub static VIEW: View = View {
+    name: "sessions",
+    version: 1,
+    tables: &[
+        Table {
+            name: "sessions",
+            create: "CREATE TABLE sessions{shadow} (
+                session_id {uuid} NOT NULL PRIMARY KEY,
+                account_id {uuid} NOT NULL,
+                aal TEXT NOT NULL,
+                amr TEXT NOT NULL,
+                started_at BIGINT NOT NULL,
+                expires_at BIGINT NOT NULL,
+                idle_timeout BIGINT NOT NULL,
+                api_key_id {uuid}
+            ) {clustered}",
+            indexes: &["CREATE INDEX sessions_by_account_{generation} ON sessions{shadow} (account_id, started_at)"],
+            digest: "session_id, account_id, aal, amr, started_at, expires_at, idle_timeout, api_key_id",
+            key: "session_id",
+        },
+        Table {
+            name: "access_tokens",
+            create: "CREATE TABLE access_tokens{shadow} (
+                access_token_id {uuid} NOT NULL PRIMARY KEY,
+                account_id {uuid} NOT NULL,
+                name_box {bytes},
+                issued_at BIGINT NOT NULL,
+                expires_at BIGINT NOT NULL
+            ) {clustered}",
+            indexes: &[
+                "CREATE INDEX access_tokens_by_account_{generation} ON access_tokens{shadow} (account_id, issued_at)",
+            ],
+            digest: "access_token_id, account_id, issued_at, expires_at",
+            key: "access_token_id",
+        },
+    ],
+    changes,
+};
+
+/// The column of an access token's sealed name; part of what the seal is bound to.
+pub const NAME: &str = "access_tokens.name_box";
+
+const PRUNE_SESSIONS: &str = "DELETE FROM sessions{shadow} WHERE account_id = $1 AND expires_at <= $2";
+const SIGNED_IN: &str = "INSERT INTO sessions{shadow}
+    (session_id, account_id, aal, amr, started_at, expires_at, idle_timeout, api_key_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (session_id) DO NOTHING";
+const SESSION_ENDED: &str = "DELETE FROM sessions{shadow} WHERE session_id = $1";
+const ALL_SESSIONS_ENDED: &str = "DELETE FROM sessions{shadow} WHERE account_id = $1";
+const STEPPED_UP: &str = "UPDATE sessions{shadow} SET aal = 'aal2',
+        amr = amr || CASE WHEN ' ' || amr || ' ' LIKE $1 THEN '' ELSE $2 END
+            || CASE WHEN ' ' || amr || ' ' LIKE '% mfa %' THEN '' ELSE ' mfa' END
+    WHERE session_id = $3 AND account_id = $4";
+const PRUNE_TOKENS: &str = "DELETE FROM access_tokens{shadow} WHERE account_id = $1 AND expires_at <= $2";
+const TOKEN_ISSUED: &str =
+    "INSERT INTO access_tokens{shadow} (access_token_id, account_id, name_box, issued_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (access_token_id) DO NOTHING";
+const TOKEN_ENDED: &str = "DELETE FROM access_tokens{shadow} WHERE access_token_id = $1";
+const ALL_TOKENS_ENDED: &str = "DELETE FROM access_tokens{shadow} WHERE account_id = $1";
+
+/// The stable name of an assurance level.
+pub(super) const fn aal_name(aal: Aal) -> &'static str {
+    match aal {
+        Aal::Aal1 => "aal1",
+        Aal::Aal2 => "aal2",
+    }
+}
+
+const fn amr_name(amr: Amr) -> &'static str {
+    match amr {
+        Amr::Pwd => "pwd",
+        Amr::Otp => "otp",
+        Amr::Sms => "sms",
+        Amr::Mfa => "mfa",
+        Amr::Email => "email",
+        Amr::RecoveryCode => "recovery_code",
+    }
+}
+
+/// What an event changes.
+pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
+    let Some(account) = account_of(recorded) else { return Vec::new() };
+    let at = recorded.metadata.at;
+    match &recorded.event {
+        Event::SignedIn(e) => {
+            let amr: Vec<&str> = e.amr.iter().copied().map(amr_name).collect();
+            let put = [
+                e.session_id.into(),
+                account.into(),
+                aal_name(e.aal).into(),
+                amr.join(" ").into(),
+                at.into(),
+                e.expires_at.into(),
+                e.idle_timeout.into(),
+                e.api_key_id.into(),
+            ];
+            vec![change(PRUNE_SESSIONS, [account.into(), at.into()]), change(SIGNED_IN, put)]
+        }
+        Event::SignedOut(e) => vec![change(SESSION_ENDED, [e.session_id.into()])],
+        Event::SessionRevoked(e) => e.session_ids.iter().map(|id| change(SESSION_ENDED, [(*id).into()])).collect(),
+        // The acting session has just proved the factor that it enabled.
+        Event::MethodEnabled(e) => match recorded.metadata.actor {
+            Actor::Session { session_id } => {
+                let (pattern, proved) = match e.kind {
+                    MethodKind::Totp => ("% otp %", " otp"),
+                    MethodKind::Sms => ("% sms %", " sms"),
+                };
+                vec![change(STEPPED_UP, [pattern.into(), proved.into(), session_id.into(), account.into()])]
+            }
+            _ => Vec::new(),
+        },
+        Event::AccessTokenIssued(e) => {
+            let name = e
+                .name
+                .known()
+                .map_or(Param::Null, |name| Param::Sealed { column: NAME, text: name.as_str().to_owned() });
+            vec![
+                change(PRUNE_TOKENS, [account.into(), at.into()]),
+                change(TOKEN_ISSUED, [e.access_token_id.into(), account.into(), name, at.into(), e.expires_at.into()]),
+            ]
+        }
+        Event::AccessTokenRevoked(e) => {
+            e.access_token_ids.iter().map(|id| change(TOKEN_ENDED, [(*id).into()])).collect()
+        }
+        Event::TwoFactorReset(_) | Event::AccountErased(_) => {
+            vec![change(ALL_SESSIONS_ENDED, [account.into()]), change(ALL_TOKENS_ENDED, [account.into()])]
+        }
+        _ => Vec::new(),
+    }
+}

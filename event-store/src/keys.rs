@@ -11,7 +11,7 @@ use vault::{DataKey, KeyRing, VaultError};
 use crate::port::{KeyStore, LogError, WrappedKey};
 
 /// How long an opened key is remembered.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// Why a key cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -98,10 +98,10 @@ fn live(held: &mut Vec<Timestamp>, charge: &Charge, now: Timestamp) {
 impl Limiter for MemoryLimiter {
     async fn charge(&self, charges: &[Charge], now: Timestamp) -> Result<Result<(), Seconds>, LogError> {
         self.reached()?;
-        let mut charged = locked(&self.charged);
+        let mut buckets = locked(&self.charged);
         let mut wait: Option<Seconds> = None;
         for charge in charges {
-            let held = charged.entry(bucket(charge)).or_default();
+            let held = buckets.entry(bucket(charge)).or_default();
             live(held, charge, now);
             if held.len() >= charge.limit.count as usize {
                 let until = held.first().copied().unwrap_or(now).plus(charge.limit.window);
@@ -112,24 +112,24 @@ impl Limiter for MemoryLimiter {
             return Ok(Err(wait));
         }
         for charge in charges {
-            charged.entry(bucket(charge)).or_default().push(now);
+            buckets.entry(bucket(charge)).or_default().push(now);
         }
         Ok(Ok(()))
     }
 
     async fn refund(&self, charges: &[Charge], _now: Timestamp) -> Result<(), LogError> {
         self.reached()?;
-        let mut charged = locked(&self.charged);
+        let mut buckets = locked(&self.charged);
         for charge in charges {
-            charged.entry(bucket(charge)).or_default().pop();
+            buckets.entry(bucket(charge)).or_default().pop();
         }
         Ok(())
     }
 
     async fn count(&self, charge: &Charge, now: Timestamp) -> Result<u32, LogError> {
         self.reached()?;
-        let mut charged = locked(&self.charged);
-        let held = charged.entry(bucket(charge)).or_default();
+        let mut buckets = locked(&self.charged);
+        let held = buckets.entry(bucket(charge)).or_default();
         live(held, charge, now);
         Ok(u32::try_from(held.len()).unwrap_or(u32::MAX))
     }
@@ -223,7 +223,7 @@ mod fixture {
         pub sqlite: SqliteOptions,
     }
 
-    /// An engine over a SQLite file in a directory of its own, with cheap hashes.
+    /// An engine over a `SQLite` file in a directory of its own, with cheap hashes.
     pub struct Fixture {
         /// The engine.
         pub engine: Engine,
@@ -248,7 +248,7 @@ mod fixture {
         }
 
         /// With something else.
-        #[expect(clippy::unwrap_used, reason = "a test without its fixture cannot go on")]
+        #[expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test without its fixture cannot go on")]
         pub async fn with(options: FixtureOptions) -> Self {
             let ring = Arc::new(KeyRing::generate().unwrap());
             let parts = (Arc::default(), Arc::default());
@@ -294,7 +294,7 @@ mod fixture {
         }
 
         /// A random id.
-        #[expect(clippy::unwrap_used, reason = "a test without randomness cannot go on")]
+        #[expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test without randomness cannot go on")]
         pub fn uuid(&self) -> Uuid {
             vault::random_entropy().unwrap().uuid(self.clock.now(), "test")
         }
@@ -327,7 +327,7 @@ mod fixture {
         }
 
         /// Registers an account and confirms its address, with this password.
-        #[expect(clippy::unwrap_used, reason = "a test without its account cannot go on")]
+        #[expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test without its account cannot go on")]
         pub async fn confirmed_account(&self, email: &str, password: &str) -> AccountId {
             use domain::{commands::Command, ids::StreamId, values::Channel};
             let account = AccountId(self.uuid());

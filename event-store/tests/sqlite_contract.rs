@@ -1,4 +1,4 @@
-//! The contract over SQLite; a second handle is a second process, as far as the file can tell.
+//! The contract over `SQLite`; a second handle is a second process, as far as the file can tell.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Data keys: made once, erased for good.
-#![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case that cannot go on has failed")]
 
 use super::{LogUnderTest, stream};
 use crate::port::WrappedKey;

@@ -1,5 +1,5 @@
 //! Answers that commit with their append.
-#![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case that cannot go on has failed")]
 
 use domain::time::Seconds;
 use schemas::envelope::Version;

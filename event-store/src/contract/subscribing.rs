@@ -1,5 +1,10 @@
 //! Followers of the log: nothing skipped, nothing reordered, nothing twice.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a case that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a case that cannot go on has failed"
+)]
 
 use std::{collections::HashSet, time::Duration};
 

@@ -132,8 +132,7 @@ impl Engine {
     }
 
     /// Finds out what the decision needs, and decides.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one decision, used once")]
-    async fn decided<D: Decider>(
+    pub(super) async fn decided<D: Decider>(
         &self,
         stream: &StreamId,
         loaded: &Loaded<D>,
@@ -188,7 +187,7 @@ impl Engine {
         let needs_key = keeps.is_some() || drafts.iter().any(Draft::is_personal);
         let key = if needs_key { self.key_for_writing(stream).await? } else { None };
         let receipt = match (&keeps, &key) {
-            (Some(idempotency), Some(key)) => Some(self.receipt(stream, key, idempotency, outcome, now)?),
+            (Some(idempotency), Some(key)) => Some(receipt(stream, key, idempotency, outcome, now)?),
             _ => None,
         };
         let name = stream.to_string();
@@ -207,24 +206,6 @@ impl Engine {
             Err(KeysError::Erased) => Ok(None),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn receipt(
-        &self,
-        stream: &StreamId,
-        key: &DataKey,
-        idempotency: &super::Idempotency,
-        outcome: &Result<Outcome, Refusal>,
-        now: Timestamp,
-    ) -> Result<Receipt, ExecuteError> {
-        Ok(Receipt {
-            key: idempotency.key,
-            body: idempotency.body,
-            stream: stream.clone(),
-            answer: super::receipts::sealed(stream, key, &idempotency.key, outcome)?,
-            at: now,
-            expires_at: now.plus(idempotency.lives),
-        })
     }
 
     /// Appends; `None` is a conflict. An unknown outcome is cleared up before anything else happens.
@@ -249,16 +230,15 @@ impl Engine {
 
     /// What follows from having told the outcome: counted refusals, charges given back.
     async fn told(&self, outcome: &Result<Outcome, Refusal>, evidence: &Evidence, now: Timestamp) {
-        match outcome {
-            Err(refusal) => metrics::counter!("countersign_refusals", "code" => name(refusal)).increment(1),
-            Ok(_) => {
-                let refundable = evidence.refundable();
-                if !refundable.is_empty()
-                    && let Err(error) = self.limiter().refund(&refundable, now).await
-                {
-                    tracing::warn!(%error, "charges were not given back");
-                }
-            }
+        if let Err(refusal) = outcome {
+            metrics::counter!("countersign_refusals", "code" => name(refusal)).increment(1);
+            return;
+        }
+        let refundable = evidence.refundable();
+        if !refundable.is_empty()
+            && let Err(error) = self.limiter().refund(&refundable, now).await
+        {
+            tracing::warn!(%error, "charges were not given back");
         }
     }
 }
@@ -267,6 +247,23 @@ struct Sealed {
     append: Append,
     /// Whether the events hold what was decided, and not erased values in its place.
     has_key: bool,
+}
+
+fn receipt(
+    stream: &StreamId,
+    key: &DataKey,
+    idempotency: &super::Idempotency,
+    outcome: &Result<Outcome, Refusal>,
+    now: Timestamp,
+) -> Result<Receipt, ExecuteError> {
+    Ok(Receipt {
+        key: idempotency.key,
+        body: idempotency.body,
+        stream: stream.clone(),
+        answer: super::receipts::sealed(stream, key, &idempotency.key, outcome)?,
+        at: now,
+        expires_at: now.plus(idempotency.lives),
+    })
 }
 
 fn evolved<D: Decider>(before: &Loaded<D>, events: &[Event], appended: Appended, at: Timestamp) -> Loaded<D> {

@@ -84,7 +84,7 @@ impl Engine {
             let opened = key.insert(self.keys().key(stream).await?).as_ref();
             match snapshot.ok().flatten().and_then(|snapshot| opened_snapshot(stream, &snapshot, opened?)) {
                 Some(snapshot) if !is_complete => snapshot,
-                _ => self.evolved(Loaded::default(), &first, opened)?,
+                _ => evolved(Loaded::default(), &first, opened)?,
             }
         };
         while !is_complete {
@@ -95,7 +95,7 @@ impl Engine {
                     Some(key) => key,
                     None => key.insert(self.keys().key(stream).await?),
                 };
-                loaded = self.evolved(loaded, &page, key.as_ref())?;
+                loaded = evolved(loaded, &page, key.as_ref())?;
             }
         }
         let loaded = self.with_snapshot_when_due(stream, loaded);
@@ -105,23 +105,6 @@ impl Engine {
 
     fn snapshot_page(&self) -> usize {
         usize::try_from(self.inner.parts.cache.snapshot_every.max(1)).unwrap_or(PAGE).min(PAGE)
-    }
-
-    /// Folds stored events into a state.
-    pub(crate) fn evolved<D: Decider>(
-        &self,
-        loaded: Loaded<D>,
-        events: &[StoredEvent],
-        key: Option<&DataKey>,
-    ) -> Result<Loaded<D>, ExecuteError> {
-        let Loaded { state, mut version, mut position, mut at, snapshot } = loaded;
-        let mut state = Arc::unwrap_or_clone(state);
-        for stored in events {
-            at = codec::decode_metadata(stored, None)?.at;
-            state = state.evolve(&codec::decode_event(stored, key)?, at);
-            (version, position) = (stored.version, stored.position);
-        }
-        Ok(Loaded { state: Arc::new(state), version, position, at, snapshot })
     }
 
     /// Writes a snapshot beside everything else, once the stream has grown enough since the last.
@@ -156,6 +139,22 @@ impl Engine {
         self.inner.parts.snapshots.save(stream, snapshot).await?;
         Ok(())
     }
+}
+
+/// Folds stored events into a state.
+fn evolved<D: Decider>(
+    loaded: Loaded<D>,
+    events: &[StoredEvent],
+    key: Option<&DataKey>,
+) -> Result<Loaded<D>, ExecuteError> {
+    let Loaded { state, mut version, mut position, mut at, snapshot } = loaded;
+    let mut state = Arc::unwrap_or_clone(state);
+    for stored in events {
+        at = codec::decode_metadata(stored, None)?.at;
+        state = state.evolve(&codec::decode_event(stored, key)?, at);
+        (version, position) = (stored.version, stored.position);
+    }
+    Ok(Loaded { state: Arc::new(state), version, position, at, snapshot })
 }
 
 /// The state of a snapshot, if this code can use it. Whatever is wrong with it, the events are there.

@@ -11,6 +11,7 @@ mod follow;
 mod history;
 mod load;
 mod needs;
+mod password_reset;
 mod queues;
 mod receipts;
 mod sign_in;
@@ -26,19 +27,26 @@ use domain::{
     time::{Seconds, Timestamp},
     values::{Caller, Origin},
 };
+use quick_cache::sync::Cache;
 use schemas::envelope::{Metadata, Position, Version};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vault::{Hasher, VaultError};
 
-use self::{follow::Follower, queues::Queues, states::States};
+use self::{follow::Follower, password_reset::Shadow, queues::Queues, states::States};
 use crate::{
     codec::CodecError,
     keys::{Keys, KeysError},
     port::{Clock, EventLog, Limiter, LogError, SnapshotStore},
 };
 
-pub use self::erasure::UnfinishedErasure;
+pub use self::{
+    erasure::UnfinishedErasure,
+    password_reset::{ResetAttempt, ResetTicket},
+};
+
+/// Answers for addresses that nobody holds, kept at most.
+const SHADOWS: usize = 10_000;
 
 /// What an engine works with.
 #[derive(Clone)]
@@ -229,6 +237,8 @@ pub(crate) struct Inner {
     /// Sign-ins by address. Their own queue: a sign-in waits for the account while it has its turn, and an
     /// account's command waits for the address's stream.
     pub(crate) sign_ins: Queues,
+    /// Answers for addresses that nobody holds, by idempotency key.
+    pub(crate) shadows: Cache<[u8; 32], Shadow>,
     pub(crate) follower: Follower,
 }
 
@@ -242,6 +252,7 @@ impl Engine {
                 states,
                 queues: Queues::default(),
                 sign_ins: Queues::default(),
+                shadows: Cache::new(SHADOWS),
                 follower: Follower::new(),
                 parts,
             }),

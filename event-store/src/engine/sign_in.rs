@@ -45,28 +45,24 @@ impl Engine {
             metrics::counter!("countersign_refusals", "code" => "rate_limited").increment(1);
             return Ok((None, Executed { outcome, position: Position::START, replayed: false }));
         }
-        let executed = match account {
-            Some(account) => {
-                let rejections = match charges.first() {
-                    Some(charge) => self.limiter().count(charge, now).await?,
-                    None => 0,
-                };
-                let command = Command::SignIn { password: Some(password), rejections };
-                let manner = Manner { keep_no_refusal: true };
-                self.execute_account(account, &command, request, manner).await?
-            }
-            None => {
-                self.inner.parts.hasher.spend_like_a_password(&password).await?;
-                let outcome = Err(Refusal::WrongCredentials);
-                metrics::counter!("countersign_refusals", "code" => "wrong_credentials").increment(1);
-                Executed { outcome, position: Position::START, replayed: false }
-            }
+        let executed = if let Some(account) = account {
+            let rejections = match charges.first() {
+                Some(charge) => self.limiter().count(charge, now).await?,
+                None => 0,
+            };
+            let command = Command::SignIn { password: Some(password), rejections };
+            let manner = Manner { keep_no_refusal: true };
+            self.execute_account(account, &command, request, manner).await?
+        } else {
+            self.inner.parts.hasher.spend_like_a_password(&password).await?;
+            metrics::counter!("countersign_refusals", "code" => "wrong_credentials").increment(1);
+            let outcome = Err(Refusal::WrongCredentials);
+            Executed { outcome, position: Position::START, replayed: false }
         };
         match &executed.outcome {
             Err(Refusal::WrongCredentials) => {
                 wait_for_grid(begun).await;
-                // Where the account's stream stands would say that there is one.
-                Ok((None, Executed { position: Position::START, ..executed }))
+                Ok((None, nowhere(executed)))
             }
             Err(_) => {
                 // The password was right; what else stands against it is no guess.
@@ -87,4 +83,9 @@ pub(super) async fn wait_for_grid(begun: Instant) {
     let until = (begun.elapsed().as_micros() / step + 1) * step;
     let until = Duration::from_micros(u64::try_from(until).unwrap_or(u64::MAX));
     tokio::time::sleep_until(begun + until).await;
+}
+
+/// Without the place: where an account's stream stands would say that there is one.
+pub(super) fn nowhere(executed: Executed) -> Executed {
+    Executed { position: Position::START, ..executed }
 }

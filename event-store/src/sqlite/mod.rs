@@ -1,7 +1,7 @@
-//! The embedded adapter: one SQLite file holds the log, the data keys, snapshots and receipts.
+//! The embedded adapter: one `SQLite` file holds the log, the data keys, snapshots and receipts.
 //!
 //! One thread writes (group commit), a few read, and one watches the file for what other processes
-//! append. Positions are taken inside `BEGIN IMMEDIATE`, where SQLite allows one writer over all
+//! append. Positions are taken inside `BEGIN IMMEDIATE`, where `SQLite` allows one writer over all
 //! processes: they become visible in their own order, without gaps (ADR 0009).
 
 mod keys;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::port::LogError;
 
-/// Marks the file as ours ("CSgn"), so that another program's database is refused instead of altered.
+/// Marks the file as ours (`CSgn`), so that another program's database is refused instead of altered.
 const APPLICATION_ID: i32 = 0x4353_676e;
 
 /// One entry per version of the file; `user_version` counts how many were applied.
@@ -91,7 +91,7 @@ pub(super) fn prepare(path: &Path, busy: Duration) -> Result<(), LogError> {
     transaction.commit().map_err(failed)
 }
 
-/// The file holds wrapped keys: it is created for its owner alone (SQLite gives its companions the same mode).
+/// The file holds wrapped keys: it is created for its owner alone (`SQLite` gives its companions the same mode).
 fn create_private(path: &Path) -> Result<(), LogError> {
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true);

@@ -295,7 +295,7 @@ impl Failure {
     }
 }
 
-/// SQLite counts in signed numbers; ours stay far below the difference.
+/// `SQLite` counts in signed numbers; ours stay far below the difference.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

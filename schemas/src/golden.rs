@@ -3,7 +3,8 @@
 //! `UPDATE_GOLDEN=1 cargo test -p schemas` writes what is new and adds it to `frozen.lock`. A file that the
 //! lock names is never written again: to change a shape that was released, add a version
 //! (docs/how-to/add-an-event-version.md). Before a release, a line may be taken out of the lock by
-//! hand; the change of the lock is then what a reviewer sees.
+//! hand; the change of the lock is then what a reviewer sees. Public messages are not locked, since they may
+//! gain fields; they may not lose any.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod conforms;
@@ -24,10 +25,16 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     envelope::Metadata,
-    public::{self, CloudEvent},
+    public::{self, CloudEvent, PUBLIC_VERSION},
     registry::{self, current_version, decode, encode, event_types},
     samples,
 };
+
+/// The metadata as it is now; a further optional field is a further pair of files.
+const METADATA: &str = "envelope/metadata.v1";
+
+/// Public messages may gain fields, so their files are checked but not locked.
+const GROWING: &str = "public/";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -66,11 +73,11 @@ fn current() -> BTreeMap<String, String> {
         files.insert(format!("{stem}.schema.json"), shape(registry::schema(encoded.event_type).unwrap()));
         files.insert(format!("{stem}.sample.json"), pretty(&encoded.data));
         if let Some(message) = public::message(&samples::recorded(event), "urn:example:countersign") {
-            files.insert(format!("public/{}.v1.sample.json", encoded.event_type), pretty(&message));
+            files.insert(format!("public/{}.v{PUBLIC_VERSION}.sample.json", encoded.event_type), pretty(&message));
         }
     }
-    files.insert("envelope/metadata.v1.schema.json".to_owned(), shape(schema_for!(Metadata)));
-    files.insert("envelope/metadata.v1.sample.json".to_owned(), pretty(&samples::metadata()));
+    files.insert(format!("{METADATA}.schema.json"), shape(schema_for!(Metadata)));
+    files.insert(format!("{METADATA}.sample.json"), pretty(&samples::metadata()));
     files.insert("public/cloudevent.v1.schema.json".to_owned(), shape(schema_for!(CloudEvent)));
     files
 }
@@ -108,17 +115,37 @@ fn hash(text: &str) -> String {
     to_hex(&Sha256::digest(text))
 }
 
+/// Whether every field, at any depth, is still there.
+fn keeps_all(before: &str, now: &str) -> bool {
+    fn within(before: &Value, now: &Value) -> bool {
+        match before {
+            Value::Object(fields) => {
+                fields.iter().all(|(name, field)| now.get(name).is_some_and(|now| within(field, now)))
+            }
+            _ => true,
+        }
+    }
+    let [before, now] = [before, now].map(|text| serde_json::from_str::<Value>(text).unwrap());
+    within(&before, &now)
+}
+
 /// Writes every file that is not frozen, and freezes it.
 fn update() {
     let frozen = frozen();
     for (path, text) in current().iter().filter(|(path, _)| !frozen.contains_key(*path)) {
         let file = folder().join(path);
+        if let Ok(before) = fs::read_to_string(&file) {
+            assert!(
+                !path.starts_with(GROWING) || keeps_all(&before, text),
+                "{path} loses a field: needs another version"
+            );
+        }
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
     }
     let mut lock = "# SHA-256 of what must never change again; see docs/how-to/add-an-event-version.md.\n".to_owned();
-    for (path, text) in read() {
-        writeln!(lock, "{}  {path}", frozen.get(&path).unwrap_or(&hash(&text))).unwrap();
+    for (path, text) in read().iter().filter(|(path, _)| !path.starts_with(GROWING)) {
+        writeln!(lock, "{}  {path}", frozen.get(path).unwrap_or(&hash(text))).unwrap();
     }
     fs::write(folder().join("frozen.lock"), lock).unwrap();
 }
@@ -126,12 +153,19 @@ fn update() {
 #[test]
 fn what_is_checked_in_is_what_the_code_says() {
     let checked_in = checked_in();
-    for (path, text) in &current() {
+    let current = current();
+    let public_files = current.keys().filter(|path| path.starts_with(GROWING)).count();
+    for (path, text) in &current {
         let known = checked_in.get(path).unwrap_or_else(|| panic!("{path} is missing: UPDATE_GOLDEN=1 makes it"));
         assert!(known == text, "{path} is not what the code says now: add a version, or see the top of golden.rs");
     }
     let frozen = frozen();
-    for (path, text) in &checked_in {
+    assert_eq!(
+        checked_in.keys().filter(|path| path.starts_with(GROWING)).count(),
+        public_files,
+        "a message is of no event"
+    );
+    for (path, text) in checked_in.iter().filter(|(path, _)| !path.starts_with(GROWING)) {
         let locked = frozen.get(path).unwrap_or_else(|| panic!("{path} is not in frozen.lock"));
         assert!(*locked == hash(text), "{path} was frozen and is changed");
     }
@@ -161,6 +195,28 @@ fn every_version_of_every_event_has_a_schema_and_a_sample_that_is_read() {
     }
     let files = checked_in.keys().filter(|path| path.starts_with("events/")).count();
     assert_eq!(files, 2 * samples, "a file belongs to no version of any event");
+}
+
+#[test]
+fn metadata_of_every_release_is_read() {
+    let checked_in = checked_in();
+    let samples =
+        checked_in.iter().filter(|(path, _)| path.starts_with("envelope/metadata.") && path.ends_with(".sample.json"));
+    for (path, text) in samples {
+        let metadata: Metadata = serde_json::from_str(text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(
+            !path.starts_with(METADATA) || pretty(&metadata) == *text,
+            "{path} is written differently than it was read"
+        );
+    }
+}
+
+#[test]
+fn a_field_that_a_message_lost_is_seen() {
+    let before = r#"{"data": {"kind": "totp", "count": 1}}"#;
+    assert!(keeps_all(before, r#"{"data": {"kind": "sms", "count": 2, "more": 3}, "and": 4}"#));
+    assert!(!keeps_all(before, r#"{"data": {"kind": "totp"}}"#));
+    assert!(!keeps_all(before, r#"{"data": null}"#));
 }
 
 /// The sample as it is at rest: every value that is marked as personal in its box.

@@ -52,8 +52,8 @@ pub struct CloudEvent {
     pub data: Value,
 }
 
-/// The version of the public shapes: all are at their first.
-const PUBLIC_VERSION: u16 = 1;
+/// The version of the public shapes, named by `dataschema`: all are at their first.
+pub const PUBLIC_VERSION: u16 = 1;
 
 /// The message that the world is told an event by; `None` when it is nobody's business outside.
 pub fn message(recorded: &RecordedEvent, source: &str) -> Option<CloudEvent> {

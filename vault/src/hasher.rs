@@ -4,7 +4,7 @@ mod argon;
 mod pool;
 mod recovery;
 
-use std::{fmt, num::NonZero, sync::Arc};
+use std::{fmt, num::NonZero, sync::Arc, time::Duration};
 
 use domain::{
     events::{RecoveryCodeHash, RecoveryCodeHashes},
@@ -14,7 +14,7 @@ use domain::{
 };
 
 use crate::VaultError;
-use pool::Pool;
+use pool::{Bounds, Pool};
 
 /// What one argon2id hash costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,9 @@ impl Default for HasherConfig {
     }
 }
 
+/// How long a thread without work keeps its memory: between sign-ins of a busy minute, not through a quiet one.
+const IDLE: Duration = Duration::from_secs(3);
+
 /// Hashes passwords and recovery codes (argon2id) on threads of its own; cheap to clone.
 ///
 /// Threads of its own rather than the runtime's blocking pool: that one has no bound on waiters and may run
@@ -77,7 +80,14 @@ impl Hasher {
     /// Starts the threads; they end with the last clone.
     pub fn new(config: HasherConfig) -> Self {
         let HasherConfig { threads, waiting, password, recovery_code } = config;
-        Self { pool: Arc::new(Pool::start(threads, waiting, password.memory_kib)), password, recovery_code }
+        let usual = usize::try_from(password.memory_kib.max(recovery_code.memory_kib)).unwrap_or(usize::MAX);
+        let pool = Pool::start(Bounds { threads, waiting, usual, idle: IDLE });
+        Self { pool: Arc::new(pool), password, recovery_code }
+    }
+
+    /// Memory that the threads hold now, in KiB: a gauge for operators.
+    pub fn held_kib(&self) -> usize {
+        self.pool.held_kib()
     }
 
     /// Whether the entered password has this hash, by the parameters that stand in the hash.

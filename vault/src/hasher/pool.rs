@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,39 +15,53 @@ use zeroize::Zeroize;
 
 use crate::VaultError;
 
-/// How long a thread without work keeps its memory.
-const IDLE: Duration = Duration::from_secs(3);
-
 /// The blocks of a thread. Reused from hash to hash; wiped and given back on idleness.
 #[derive(Default)]
-pub(super) struct Memory(Vec<Block>);
+pub(super) struct Memory {
+    blocks: Vec<Block>,
+    /// Blocks of all threads together.
+    held: Arc<AtomicUsize>,
+}
 
 impl Memory {
     /// At least this many blocks of 1 KiB, with whatever the last hash left in them (argon2 writes each
     /// block before it reads it).
     pub(super) fn blocks(&mut self, count: usize) -> &mut [Block] {
-        if self.0.len() < count {
+        if self.blocks.len() < count {
             // Not grown in place: that would copy the old blocks for nothing.
             self.give_back();
-            self.0 = vec![Block::new(); count];
+            self.blocks = vec![Block::new(); count];
+            self.held.fetch_add(count, Ordering::Relaxed);
         }
-        &mut self.0[..count]
+        &mut self.blocks[..count]
     }
 
     fn give_back(&mut self) {
-        self.0.iter_mut().for_each(Zeroize::zeroize);
-        self.0 = Vec::new();
+        self.held.fetch_sub(self.blocks.len(), Ordering::Relaxed);
+        self.blocks.iter_mut().for_each(Zeroize::zeroize);
+        self.blocks = Vec::new();
     }
 }
 
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
+/// Bounds of a pool.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) threads: usize,
+    /// Jobs that may wait.
+    pub(super) waiting: usize,
+    /// Blocks (KiB) of a usual hash; a thread that needed more for an imported one gives them back at once.
+    pub(super) usual: usize,
+    /// How long a thread without work keeps its memory.
+    pub(super) idle: Duration,
+}
+
 struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
-    waiting: usize,
-    /// Blocks of a usual hash; a thread that needed more for an imported one gives them back at once.
-    usual: usize,
+    bounds: Bounds,
+    held: Arc<AtomicUsize>,
 }
 
 struct Queue {
@@ -59,10 +76,10 @@ impl Shared {
     }
 
     fn work(&self) {
-        let mut memory = Memory::default();
+        let mut memory = Memory { blocks: Vec::new(), held: Arc::clone(&self.held) };
         while let Some(job) = self.next(&mut memory) {
             job(&mut memory);
-            if memory.0.len() > self.usual {
+            if memory.blocks.len() > self.bounds.usual {
                 memory.give_back();
             }
         }
@@ -78,10 +95,11 @@ impl Shared {
             if let Some(job) = queue.jobs.pop_front() {
                 return Some(job);
             }
-            if memory.0.is_empty() {
+            if memory.blocks.is_empty() {
                 queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
             } else {
-                let (woken, timeout) = self.work.wait_timeout(queue, IDLE).unwrap_or_else(PoisonError::into_inner);
+                let (woken, timeout) =
+                    self.work.wait_timeout(queue, self.bounds.idle).unwrap_or_else(PoisonError::into_inner);
                 queue = woken;
                 if timeout.timed_out() && queue.jobs.is_empty() {
                     drop(queue);
@@ -100,19 +118,24 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn start(threads: usize, waiting: usize, usual_kib: u32) -> Self {
+    pub(super) fn start(bounds: Bounds) -> Self {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue { jobs: VecDeque::new(), closed: false }),
             work: Condvar::new(),
-            waiting,
-            usual: usize::try_from(usual_kib).unwrap_or(usize::MAX),
+            bounds,
+            held: Arc::default(),
         });
-        let started = (0..threads.max(1)).filter(|number| {
+        let started = (0..bounds.threads.max(1)).filter(|number| {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || shared.work()).is_ok()
         });
         let threads = started.count();
         Self { shared, threads }
+    }
+
+    /// Memory that the threads hold now, in KiB.
+    pub(super) fn held_kib(&self) -> usize {
+        self.shared.held.load(Ordering::Relaxed)
     }
 
     /// Runs it on one of the threads; [`VaultError::Busy`] at once when too many wait already. When the
@@ -133,7 +156,7 @@ impl Pool {
         });
         {
             let mut queue = self.shared.queue();
-            if queue.jobs.len() >= self.shared.waiting {
+            if queue.jobs.len() >= self.shared.bounds.waiting {
                 return Err(VaultError::Busy);
             }
             queue.jobs.push_back(job);
@@ -172,11 +195,13 @@ mod tests {
     fn memory_is_reused_and_given_back_wiped() {
         let mut memory = Memory::default();
         assert_eq!(memory.blocks(8).len(), 8);
-        let first = memory.0.as_ptr();
+        let first = memory.blocks.as_ptr();
         assert_eq!(memory.blocks(4).len(), 4);
-        assert_eq!(memory.0.as_ptr(), first, "a smaller hash uses the same blocks");
+        assert_eq!(memory.blocks.as_ptr(), first, "a smaller hash uses the same blocks");
         assert_eq!(memory.blocks(16).len(), 16);
+        assert_eq!(memory.held.load(Ordering::Relaxed), 16);
         memory.give_back();
-        assert_eq!(memory.0.capacity(), 0);
+        assert_eq!(memory.blocks.capacity(), 0);
+        assert_eq!(memory.held.load(Ordering::Relaxed), 0);
     }
 }

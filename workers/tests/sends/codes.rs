@@ -43,17 +43,19 @@ async fn a_text_carries_the_code_and_leaves_a_record_that_names_its_cause() {
     assert_eq!(dispatched.provider_message_id.as_deref(), Some("willing-1"));
 }
 
-#[tokio::test]
-async fn two_workers_and_a_lost_checkpoint_send_every_code_once() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_and_a_lost_checkpoint_send_every_code_once() {
     let world = World::new().await;
     let account = world.account("ada@example.com").await;
-    let (one, two) = (world.run(&[Role::Sms], world.willing()), world.run(&[Role::Sms], world.willing()));
+    let other = world.other_process().await;
+    let (one, two) = (world.run(&[Role::Sms], world.willing()), other.run(&[Role::Sms], world.willing()));
     let mut orders = Vec::new();
     for _ in 0..40 {
         orders.push(world.order_text(account).await);
     }
     until("all texts", || world.given().len() >= orders.len()).await;
     one.stop().await;
+    other.finished(Role::Sms, orders[39]).await;
     two.stop().await;
 
     world.checkpoints.lose();

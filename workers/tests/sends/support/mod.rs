@@ -3,7 +3,7 @@
 pub mod doubles;
 pub mod gateway;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::{
     events::{AccountRegistered, CodeIssued, CodeResent, EmailClaimed, EmailVerified, Event},
@@ -47,30 +47,32 @@ pub struct World {
     pub clock: Arc<StandingClock>,
     pub checkpoints: Arc<HeldCheckpoints>,
     pub book: Book,
-    stop_engine: CancellationToken,
-    _dir: tempfile::TempDir,
+    ring: Arc<KeyRing>,
+    stop_engines: CancellationToken,
+    dir: tempfile::TempDir,
 }
 
 impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(&dir.path().join("log.db"), SqliteOptions::default()).await.unwrap());
         let clock = Arc::new(StandingClock::new("2026-11-24T05:37:00Z".parse().unwrap()));
-        let key_store: Arc<dyn KeyStore> = store.clone();
-        let snapshots: Arc<dyn SnapshotStore> = store.clone();
-        let parts = EngineParts {
-            log: store,
-            keys: Arc::new(Keys::new(key_store, Arc::new(KeyRing::generate().unwrap()), 1_000)),
-            snapshots,
-            hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }),
-            limiter: Arc::new(NoLimits),
-            clock: clock.clone(),
-            policy: Arc::new(Policy::default()),
-            cache: CacheOptions::default(),
-        };
-        let stop_engine = CancellationToken::new();
-        let engine = Engine::start(parts, stop_engine.clone()).await.unwrap();
-        Self { engine, clock, checkpoints: Arc::default(), book: Book::default(), stop_engine, _dir: dir }
+        let ring = Arc::new(KeyRing::generate().unwrap());
+        let stop_engines = CancellationToken::new();
+        let engine = engine(dir.path(), &clock, &ring, &stop_engines).await;
+        Self { engine, clock, checkpoints: Arc::default(), book: Book::default(), ring, stop_engines, dir }
+    }
+
+    /// The same world seen by another process: a store and an engine of its own over the same file.
+    pub async fn other_process(&self) -> Self {
+        Self {
+            engine: engine(self.dir.path(), &self.clock, &self.ring, &self.stop_engines).await,
+            clock: self.clock.clone(),
+            checkpoints: Arc::default(),
+            book: self.book.clone(),
+            ring: self.ring.clone(),
+            stop_engines: self.stop_engines.clone(),
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -248,8 +250,25 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.stop_engine.cancel();
+        self.stop_engines.cancel();
     }
+}
+
+async fn engine(dir: &Path, clock: &Arc<StandingClock>, ring: &Arc<KeyRing>, stop: &CancellationToken) -> Engine {
+    let store = Arc::new(SqliteStore::open(&dir.join("log.db"), SqliteOptions::default()).await.unwrap());
+    let key_store: Arc<dyn KeyStore> = store.clone();
+    let snapshots: Arc<dyn SnapshotStore> = store.clone();
+    let parts = EngineParts {
+        log: store,
+        keys: Arc::new(Keys::new(key_store, ring.clone(), 1_000)),
+        snapshots,
+        hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }),
+        limiter: Arc::new(NoLimits),
+        clock: clock.clone(),
+        policy: Arc::new(Policy::default()),
+        cache: CacheOptions::default(),
+    };
+    Engine::start(parts, stop.clone()).await.unwrap()
 }
 
 /// Workers that run.

@@ -1,7 +1,7 @@
 //! The words people read: one catalogue of mails, texts, notices and prompts.
 //!
-//! Everything is pure: facts in, words out. A language is one file that implements [`Words`], a trait
-//! without default methods, so that a language with a missing text does not compile; [`Language`] picks
+//! Everything is pure: facts in, words out. A language is one file that implements the trait `Words`,
+//! which has no default methods, so that a language with a missing text does not compile; [`Language`] picks
 //! it by an exhaustive match. No other room holds words for people.
 //!
 //! Subjects never carry a code, a number or anything a person entered: mail servers and lock screens
@@ -120,11 +120,12 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The catalogue for a product of this name. With a `domain`, texts end in a line that binds the code
-    /// to it (`@domain #code`), so that browsers fill it in on that site and on no other.
-    pub fn new(language: Language, issuer: &str, domain: Option<&str>) -> Self {
+    /// The catalogue for a product of this name. With a `site` (a URL, or a host), texts end in a line that
+    /// binds the code to its host (`@example.com #code`), so that browsers fill it in there and nowhere else.
+    /// Hosts without a domain name (`localhost`, IP addresses) cannot be bound and are left out.
+    pub fn new(language: Language, issuer: &str, site: Option<&str>) -> Self {
         let issuer = issuer.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned();
-        Self { language, issuer, domain: domain.map(str::to_owned) }
+        Self { language, issuer, domain: site.and_then(domain_of) }
     }
 
     /// The product's name.
@@ -186,6 +187,17 @@ fn in_gsm_7(text: &str) -> bool {
         '[' | ']' | '{' | '}' | '\\' | '^' | '~' | '|' | '`' => false,
         c => c.is_ascii_graphic() || BEYOND_ASCII.contains(c),
     })
+}
+
+/// The domain name within a URL or host.
+fn domain_of(site: &str) -> Option<String> {
+    let host = site.split_once("://").map_or(site, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#', ':']).next()?.to_ascii_lowercase();
+    let is_name = host.split('.').count() > 1
+        && host.split('.').all(|label| !label.is_empty())
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+        && host.parse::<std::net::IpAddr>().is_err();
+    is_name.then_some(host)
 }
 
 fn mail((subject, body): (String, String)) -> Mail {

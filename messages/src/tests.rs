@@ -102,10 +102,25 @@ fn a_text_message_gives_up_the_action_and_then_the_domain_before_it_needs_a_seco
     assert!(without_action.ends_with("@example.com #123456"));
     let foreign = text(Some("example.com"), Some("платёж"));
     assert!(in_gsm_7(&foreign) && foreign.ends_with("@example.com #123456"), "one letter would halve the room");
-    let without_domain = text(Some(&long), Some(&long));
+    let without_domain = text(Some(&format!("{long}.example.com")), Some(&long));
     assert!(!without_domain.contains('@') && without_domain.chars().count() <= 160);
     let name = Catalogue::new(Language::En, &long, None).code_sms(&code(None));
     assert!(name.expose().chars().count() <= 160);
+}
+
+#[test]
+fn the_domain_bound_line_names_the_host_of_the_site_and_only_a_domain_name() {
+    for (site, host) in [
+        ("https://accounts.Example.com/sign-in?x=1", Some("accounts.example.com")),
+        ("https://accounts.example.com:8443", Some("accounts.example.com")),
+        ("example.com", Some("example.com")),
+        ("http://127.0.0.1:8080", None),
+        ("http://[::1]:8080", None),
+        ("http://localhost:8080", None),
+        ("", None),
+    ] {
+        assert_eq!(super::domain_of(site).as_deref(), host, "{site}");
+    }
 }
 
 #[test]

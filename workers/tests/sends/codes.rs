@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use crate::support::{NUMBER, World, gateway::Answer, until};
+use crate::support::{NUMBER, World, fresh, gateway::Answer, until};
 use domain::{
+    commands::Command,
     events::{AccountErased, Event},
-    ids::StreamId,
+    ids::{AccountId, StreamId},
+    outcome::Outcome,
+    secret::Secret,
     time::Seconds,
-    values::Purpose,
+    values::{Caller, EmailAddress, Purpose},
 };
+use event_store::testing::{MemoryCheckpoints, eventually};
+use schemas::envelope::Position;
 use workers::{Gateways, InboxGateway, Role};
 
 const SENT: [&str; 2] = ["SendStarted", "CodeDispatched"];
@@ -58,7 +63,7 @@ async fn two_processes_and_a_lost_checkpoint_send_every_code_once() {
     other.finished(Role::Sms, orders[39]).await;
     two.stop().await;
 
-    world.checkpoints.lose();
+    world.lose_checkpoints().await;
     let again = world.run(&[Role::Sms], world.willing());
     world.finished(Role::Sms, orders[39]).await;
     again.stop().await;
@@ -138,7 +143,7 @@ async fn a_code_past_its_end_is_never_sent_and_that_is_on_record() {
     let Some(Event::CodeDeliveryFailed(failed)) = record.last().map(|last| &last.event) else { panic!("{record:?}") };
     assert_eq!((failed.reason.as_str(), failed.is_final), ("too_late", true));
 
-    world.checkpoints.lose();
+    world.lose_checkpoints().await;
     let again = world.run(&[Role::Sms], world.willing());
     world.finished(Role::Sms, order).await;
     again.stop().await;
@@ -308,7 +313,7 @@ async fn a_stop_lets_what_is_in_flight_end_and_saves_the_checkpoint() {
     until("the gateway to be asked", || world.given().len() == 1).await;
     running.stop().await;
     assert_eq!(world.record(order).await, SENT);
-    assert!(world.checkpoints.of("sms") >= order.position);
+    assert!(world.checkpoint(Role::Sms).await >= order.position);
 }
 
 #[tokio::test]
@@ -321,8 +326,9 @@ async fn a_checkpoint_does_not_pass_an_order_that_is_not_over() {
     until("the first to be in flight", || world.given().len() == 1).await;
     let later = world.order_text(account).await;
     until("the second to go out", || world.given().len() == 2).await;
-    until("the checkpoint to move", || world.checkpoints.of("sms") > schemas::envelope::Position::START).await;
-    assert!(world.checkpoints.of("sms") < stuck.position && stuck.position < later.position);
+    let moved = async || Some(world.checkpoint(Role::Sms).await).filter(|at| *at > Position::START);
+    let checkpoint = eventually(moved).await.unwrap();
+    assert!(checkpoint < stuck.position && stuck.position < later.position);
     running.crash().await;
 }
 
@@ -353,12 +359,34 @@ async fn the_inbox_shows_a_code_at_once_and_counts_as_delivered() {
 }
 
 #[tokio::test]
+async fn the_mailed_code_is_the_one_that_confirms_the_address() {
+    let world = World::new().await;
+    let running = world.run(&[Role::Email], world.willing());
+    let account_id = AccountId(fresh());
+    let register = Command::RegisterAccount {
+        account_id,
+        email: EmailAddress::parse("ada@example.com").unwrap(),
+        password: Some(Secret::new("correct horse battery staple".to_owned())),
+        vouch_for_email: false,
+    };
+    let request = world.fixture.request(Caller::Anonymous);
+    world.engine.execute(account_id, register, &request).await.unwrap().outcome.unwrap();
+    until("the mail", || !world.given().is_empty()).await;
+    let code = Secret::new(world.given()[0].code.clone().unwrap());
+    let request = world.fixture.request(Caller::Anonymous);
+    let verified = world.engine.execute(account_id, Command::VerifyEmail { code }, &request).await.unwrap();
+    assert_eq!(verified.outcome, Ok(Outcome::EmailVerified));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_role_without_a_gateway_does_not_start() {
     let world = World::new().await;
     let mut config = workers::WorkersConfig::with_inbox(std::sync::Arc::new(HeldInbox::default()), "Example");
     config.gateways.sms.clear();
     let cancel = tokio_util::sync::CancellationToken::new();
-    let ended = workers::run(config, world.engine.clone(), world.checkpoints.clone(), cancel).await;
+    let checkpoints = std::sync::Arc::new(MemoryCheckpoints::default());
+    let ended = workers::run(config, world.engine.clone(), checkpoints, cancel).await;
     assert!(matches!(ended, Err(workers::WorkersError::NoGateway(Role::Sms))));
 }
 

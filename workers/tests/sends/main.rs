@@ -1,5 +1,5 @@
 //! The workers as a whole: a log, an engine, fake gateways.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod codes;
 mod notices;

@@ -64,7 +64,7 @@ fn noticed(world: &World) -> Vec<(Event, &'static str)> {
         (rejected(FactorKind::Totp, 3, true), "Very many wrong codes"),
         (
             MethodLocked { kind: FactorKind::Sms, locked_until: world.now().plus(Seconds::minutes(15)) }.into(),
-            "24 November 2026 at 05:52 UTC",
+            "24 November 2026 at 12:15 UTC",
         ),
         (MethodUnlocked { kinds: vec![FactorKind::Sms], cap_lifted: true, reason: reason() }.into(), "lost phone"),
         (
@@ -164,7 +164,7 @@ async fn a_change_of_address_is_told_to_the_address_before_and_to_the_new_one() 
         [("ada@example.com", true), ("ada@example.net", false), ("ada@example.org", false), ("ada@example.org", true)];
     assert_eq!(told, expected.map(|(to, is_last)| (to.to_owned(), is_last)));
 
-    world.checkpoints.lose();
+    world.lose_checkpoints().await;
     let again = world.run(&[Role::Notices], world.willing());
     world.finished(Role::Notices, last).await;
     again.stop().await;

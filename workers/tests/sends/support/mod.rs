@@ -1,37 +1,30 @@
 //! An engine over a log of its own, workers over fake gateways, and what the tests ask of them.
 
-pub mod doubles;
 pub mod gateway;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     events::{AccountRegistered, CodeIssued, CodeResent, EmailClaimed, EmailVerified, Event},
     ids::{AccountId, AddressHash, CommandId, EventId, MethodId, StreamId, VerificationId},
     personal::Personal::Known,
-    policy::Policy,
     secret::to_hex,
     time::{Seconds, Timestamp},
     values::{Actor, Challenge, Channel, Country, EmailAddress, NumberPrefix, Purpose},
 };
 use event_store::{
     codec,
-    engine::{CacheOptions, Engine, EngineParts},
-    keys::Keys,
-    port::{Append, Clock, Expected, KeyStore, SnapshotStore},
-    sqlite::{SqliteOptions, SqliteStore},
+    engine::Engine,
+    port::{Append, Checkpoints, Clock, Expected},
+    testing::{Fixture, ManualClock, MemoryCheckpoints, eventually},
 };
 use schemas::envelope::{Metadata, Position, Version};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use vault::{Hasher, HasherConfig, KeyRing};
 use workers::{Catalogue, Gateways, Language, Role, RunnerOptions, SendOptions, WorkersConfig, backoff::Backoff};
 
-use self::{
-    doubles::{HeldCheckpoints, NoLimits, StandingClock},
-    gateway::{Answer, Book, FakeGateway, Given},
-};
+use self::gateway::{Answer, Book, FakeGateway, Given};
 
 pub const NUMBER: &str = "+436601234567";
 
@@ -43,36 +36,26 @@ pub struct Ordered {
 }
 
 pub struct World {
+    pub fixture: Fixture,
     pub engine: Engine,
-    pub clock: Arc<StandingClock>,
-    pub checkpoints: Arc<HeldCheckpoints>,
+    pub clock: Arc<ManualClock>,
     pub book: Book,
-    ring: Arc<KeyRing>,
-    stop_engines: CancellationToken,
-    dir: tempfile::TempDir,
+    checkpoints: Arc<MemoryCheckpoints>,
 }
 
 impl World {
     pub async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(StandingClock::new("2026-11-24T05:37:00Z".parse().unwrap()));
-        let ring = Arc::new(KeyRing::generate().unwrap());
-        let stop_engines = CancellationToken::new();
-        let engine = engine(dir.path(), &clock, &ring, &stop_engines).await;
-        Self { engine, clock, checkpoints: Arc::default(), book: Book::default(), ring, stop_engines, dir }
+        Self::over(Fixture::start().await, Book::default())
     }
 
-    /// The same world seen by another process: a store and an engine of its own over the same file.
+    /// The same world seen by another process: a store, an engine and checkpoints of its own.
     pub async fn other_process(&self) -> Self {
-        Self {
-            engine: engine(self.dir.path(), &self.clock, &self.ring, &self.stop_engines).await,
-            clock: self.clock.clone(),
-            checkpoints: Arc::default(),
-            book: self.book.clone(),
-            ring: self.ring.clone(),
-            stop_engines: self.stop_engines.clone(),
-            dir: tempfile::tempdir().unwrap(),
-        }
+        Self::over(self.fixture.beside().await, self.book.clone())
+    }
+
+    fn over(fixture: Fixture, book: Book) -> Self {
+        let (engine, clock) = (fixture.engine.clone(), fixture.clock.clone());
+        Self { fixture, engine, clock, book, checkpoints: Arc::default() }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -244,31 +227,21 @@ impl World {
 
     /// Waits until the role has nothing left to do up to this order.
     pub async fn finished(&self, role: Role, order: Ordered) {
-        until("the order to be over", || self.checkpoints.of(role.name()) >= order.position).await;
+        let is_over = async || (self.checkpoint(role).await >= order.position).then_some(());
+        eventually(is_over).await.expect("the order is over");
     }
-}
 
-impl Drop for World {
-    fn drop(&mut self) {
-        self.stop_engines.cancel();
+    /// Where the role stands.
+    pub async fn checkpoint(&self, role: Role) -> Position {
+        self.checkpoints.load(&format!("workers.{role}")).await.unwrap()
     }
-}
 
-async fn engine(dir: &Path, clock: &Arc<StandingClock>, ring: &Arc<KeyRing>, stop: &CancellationToken) -> Engine {
-    let store = Arc::new(SqliteStore::open(&dir.join("log.db"), SqliteOptions::default()).await.unwrap());
-    let key_store: Arc<dyn KeyStore> = store.clone();
-    let snapshots: Arc<dyn SnapshotStore> = store.clone();
-    let parts = EngineParts {
-        log: store,
-        keys: Arc::new(Keys::new(key_store, ring.clone(), 1_000)),
-        snapshots,
-        hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }),
-        limiter: Arc::new(NoLimits),
-        clock: clock.clone(),
-        policy: Arc::new(Policy::default()),
-        cache: CacheOptions::default(),
-    };
-    Engine::start(parts, stop.clone()).await.unwrap()
+    /// As after the loss of the file that keeps them.
+    pub async fn lose_checkpoints(&self) {
+        for role in Role::ALL {
+            self.checkpoints.save(&format!("workers.{role}"), Position::START).await.unwrap();
+        }
+    }
 }
 
 /// Workers that run.
@@ -292,12 +265,8 @@ impl Running {
 }
 
 /// Waits for a condition, ten seconds at most.
-pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    assert!(eventually(async || condition().then_some(())).await.is_some(), "waited in vain for {what}");
 }
 
 pub fn fresh() -> Uuid {

@@ -41,6 +41,9 @@ const MOST_EVENTS: usize = 1_000;
 /// Tries to record a gateway's yes before it is left as an unknown outcome.
 const RECORD_TRIES: u32 = 6;
 
+/// Tries of an order after errors that should not be.
+const ODD_TRIES: u32 = 12;
+
 /// The times of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SendOptions {
@@ -153,14 +156,15 @@ impl Office {
         }
     }
 
-    /// The verdict when the log did not answer.
+    /// The verdict when the log did not answer, or said something that it should not. The latter may be a
+    /// key or a version that another process has and this one lacks, so it is given up only after a while.
     pub fn after_error(&self, order: EventId, tries: u32, error: &ExecuteError) -> Verdict {
         tracing::warn!(%order, tries, %error, "an order could not be carried out now");
-        match error {
-            ExecuteError::Unavailable(_) | ExecuteError::Busy => {
-                Verdict::Retry(self.options.log_backoff.after(tries.saturating_add(1), order.0))
-            }
-            ExecuteError::IdempotencyConflict | ExecuteError::Internal(_) => Verdict::Fail,
+        let is_passing = matches!(error, ExecuteError::Unavailable(_) | ExecuteError::Busy);
+        if is_passing || tries < ODD_TRIES {
+            Verdict::Retry(self.options.log_backoff.after(tries.saturating_add(1), order.0))
+        } else {
+            Verdict::Fail
         }
     }
 

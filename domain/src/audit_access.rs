@@ -8,7 +8,7 @@ use crate::{
     ids::AccountId,
     outcome::{Outcome, Refusal},
     time::Timestamp,
-    values::{Caller, Scope},
+    values::{Caller, Scope, Scopes},
 };
 
 /// It has no rules over its own past, so it keeps none.
@@ -24,12 +24,17 @@ pub struct RecordAccess {
     pub account_id: Option<AccountId>,
 }
 
+/// Personal data in clear takes a scope of its own.
+fn may(scopes: &Scopes, access: HistoryAccess) -> bool {
+    scopes.contains(&Scope::AuditRead) && (access != HistoryAccess::Pii || scopes.contains(&Scope::AuditPii))
+}
+
 impl Decider for AuditAccess {
     type Command = RecordAccess;
 
     fn decide(&self, command: &RecordAccess, context: &Context<'_>) -> Decision {
         let api_key_id = match context.caller {
-            Caller::ApiClient(id, _) if context.caller.has(Scope::AuditRead) => Some(*id),
+            Caller::ApiClient(id, scopes) if may(scopes, command.access) => Some(*id),
             Caller::Operator => None,
             _ => return Decision::refuse(Refusal::Forbidden),
         };

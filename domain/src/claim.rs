@@ -33,7 +33,8 @@ pub struct Holder {
 /// What may be asked of a claim.
 #[derive(Debug, Clone)]
 pub enum ClaimCommand {
-    /// Claim it for this account.
+    /// Claim it for this account. Asked again by the same account, the claim is renewed: what the account
+    /// was told of it stays true for as long as it was told.
     Claim {
         /// The account.
         account_id: AccountId,
@@ -65,8 +66,10 @@ impl Decider for EmailClaim {
                 let claimed = EmailClaimed { account_id: Personal::Known(account_id) }.into();
                 match &self.holder {
                     None => Decision::accept(vec![claimed], Outcome::EmailClaimed),
+                    // Renewed, so that nobody takes it over while the account completes it.
                     Some(holder) if holder.account_id == Personal::Known(account_id) => {
-                        Decision::accept(Vec::new(), Outcome::EmailClaimed)
+                        let renewed = if holder_completed { Vec::new() } else { vec![claimed] };
+                        Decision::accept(renewed, Outcome::EmailClaimed)
                     }
                     Some(holder)
                         if !holder_completed

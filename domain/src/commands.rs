@@ -210,7 +210,7 @@ pub struct SecondFactor {
 }
 
 /// An account of another system, checked row by row before.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AccountImport {
     /// The account.
     pub account_id: AccountId,
@@ -224,6 +224,12 @@ pub struct AccountImport {
     pub methods: Vec<ImportedMethod>,
     /// Its recovery codes, as PHC strings.
     pub recovery_codes: Vec<String>,
+}
+
+impl std::fmt::Debug for AccountImport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountImport").field("account_id", &self.account_id).finish_non_exhaustive()
+    }
 }
 
 /// Parameters of the authenticator apps that are enrolled.

@@ -9,7 +9,7 @@ use crate::{
     ids::{AccountId, EventId, VerificationId},
     outcome::{Outcome, Refusal},
     time::{Seconds, Timestamp},
-    values::{Channel, Country, NumberPrefix},
+    values::{Caller, Channel, Country, NumberPrefix},
 };
 
 /// An attempt that was not answered for this long has an unknown outcome.
@@ -117,6 +117,9 @@ impl Decider for Delivery {
     type Command = DeliveryCommand;
 
     fn decide(&self, command: &DeliveryCommand, context: &Context<'_>) -> Decision {
+        if *context.caller != Caller::Worker {
+            return Decision::refuse(Refusal::Forbidden);
+        }
         match command {
             DeliveryCommand::StartSend { order, provider } => self.start(order, provider, context.now),
             DeliveryCommand::RecordDispatch { attempt, provider_message_id } => {
@@ -217,9 +220,12 @@ impl Delivery {
                 events.push(started(order, provider, 1).into());
                 (1, provider.to_owned())
             }
-            Some(last) if matches!(last.state, AttemptState::Started | AttemptState::Failed) => {
-                (last.attempt, last.provider.clone())
+            // It may have been sent in time: nobody knows.
+            Some(last) if last.state == AttemptState::Started => {
+                events.push(SendOutcomeUnknown { provider: last.provider.clone(), attempt: last.attempt }.into());
+                return Decision::accept(events, Outcome::SendTaken { retry_at: None });
             }
+            Some(last) if last.state == AttemptState::Failed => (last.attempt, last.provider.clone()),
             Some(_) => return Decision::accept(events, Outcome::SendTaken { retry_at: None }),
         };
         events.push(CodeDeliveryFailed { provider, attempt, reason: "too_late".to_owned(), is_final: true }.into());

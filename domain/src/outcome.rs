@@ -1,5 +1,7 @@
 //! What a command's sender is told: an outcome, or a refusal.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -99,7 +101,7 @@ pub enum Outcome {
 }
 
 /// A code that was ordered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeSent {
     /// Masked address or number.
     pub sent_to: String,
@@ -165,7 +167,7 @@ pub enum VerificationStatus {
 }
 
 /// One way to complete a verification.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferedMethod {
     /// The kind.
     pub kind: FactorKind,
@@ -193,7 +195,7 @@ pub struct Verified {
 }
 
 /// What an authenticator app is set up with; shown to the credential that began it, once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TotpEnrollment {
     /// The method to be.
     pub method_id: MethodId,
@@ -212,7 +214,7 @@ pub struct TotpEnrollment {
 }
 
 /// A method as its owner sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MethodView {
     /// Its number.
     pub id: MethodId,
@@ -232,6 +234,24 @@ pub struct MethodView {
     pub created_at: Timestamp,
     /// When it last proved something.
     pub last_used: Option<Timestamp>,
+}
+
+/// `Debug` without what is personal: these are written to logs by accident, if at all.
+macro_rules! debug_only {
+    ($($name:ident { $($field:ident),+ })+) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name))$(.field(stringify!($field), &self.$field))+.finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+
+debug_only! {
+    CodeSent { expires_at, resend_after }
+    OfferedMethod { kind, method_id, default, locked_until }
+    TotpEnrollment { method_id, expires_at }
+    MethodView { id, kind, is_primary, fail_count, locked_until }
 }
 
 /// Why a command was not carried out. Each has one stable code and one HTTP status in `api`.

@@ -86,7 +86,8 @@ impl PhoneNumber {
             return Err(INVALID);
         }
         let number = phonenumber::parse(None, text).map_err(|_| INVALID)?;
-        if !number.is_valid() {
+        // One spelling per number, since limits and duplicates go by it.
+        if !number.is_valid() || number.format().mode(phonenumber::Mode::E164).to_string() != text {
             return Err(INVALID);
         }
         let kind = number.number_type(&phonenumber::metadata::DATABASE);
@@ -188,10 +189,12 @@ impl fmt::Debug for FreeText {
 
 fn visible(text: &str, most: usize) -> Option<String> {
     let text = text.trim();
-    // Direction overrides and zero-width characters let one text pass for another.
+    // Line breaks, direction overrides, and what shows as nothing let one text pass for another.
     let hidden = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
+                | '\u{AD}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{2800}' | '\u{3164}' | '\u{FFA0}'
+                | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
     };
     let count = text.chars().count();
     (1..=most).contains(&count).then_some(())?;
@@ -559,13 +562,19 @@ pub enum Actor {
     Operator,
 }
 
-/// Where a request came from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Where a request came from. Personal: `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Origin {
     /// The peer, or the forwarded one behind a trusted proxy.
     pub ip: Option<IpAddr>,
     /// `User-Agent`, cut at 200 characters.
     pub user_agent: Option<String>,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[origin]")
+    }
 }
 
 impl Origin {
@@ -586,6 +595,11 @@ impl Origin {
 /// A code as someone entered it. Never shown, never stored.
 pub type EnteredCode = Secret<String>;
 
+/// What people and word processors put between the groups of a code.
+pub(crate) const fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2013}')
+}
+
 /// What is asked for a recovery code: 16 Crockford base32 characters, upper case, without hyphens.
 /// Entry ignores case, spaces and hyphens and reads O as 0, I and L as 1. `None` when it is not
 /// shaped like one.
@@ -593,7 +607,7 @@ pub fn normalize_recovery_code(entered: &str) -> Option<Secret<String>> {
     let mut code = String::with_capacity(16);
     for c in entered.chars() {
         let c = match c.to_ascii_uppercase() {
-            ' ' | '-' => continue,
+            c if is_separator(c) => continue,
             'O' => '0',
             'I' | 'L' => '1',
             c => c,

@@ -13,8 +13,8 @@ use crate::{
 
 impl Rules<'_> {
     pub(super) fn issue_access_token(&self, name: &FreeText) -> Ruling {
-        self.confirmed()?;
         self.strong_session()?;
+        self.confirmed()?;
         let policy = self.context.policy;
         let live = self.state.access_tokens.values().filter(|token| self.now() < token.expires_at).count();
         if live >= policy.access_tokens as usize {

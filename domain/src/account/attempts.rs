@@ -16,10 +16,11 @@ use crate::{
     personal::Personal,
     secret::Secret,
     state::{Device, Progress, RecoveryCodes, RecoverySet, Verification},
-    values::{
-        Channel, Credential, EnteredCode, FactorKind, MethodKind, PasswordHash, Purpose, normalize_recovery_code,
-    },
+    values::{Channel, EnteredCode, FactorKind, MethodKind, PasswordHash, Purpose, normalize_recovery_code},
 };
+
+/// So that no hash is asked for of something endless.
+const LONGEST_IMPORTED_CODE: usize = 128;
 
 /// A code that was looked at.
 pub(super) enum Judgement {
@@ -116,8 +117,8 @@ impl Rules<'_> {
         let has_totp = self.state.methods.values().any(|method| method.kind() == MethodKind::Totp);
         let mut candidates = [
             (FactorKind::Totp, has_totp && verification.offers_methods()),
-            (FactorKind::Sms, sent(Channel::Sms)),
-            (FactorKind::Email, sent(Channel::Email)),
+            (FactorKind::Sms, sent(Channel::Sms) && verification.offers_methods()),
+            (FactorKind::Email, sent(Channel::Email) && self.email_offered(verification)),
         ]
         .into_iter()
         .filter(|(_, possible)| *possible);
@@ -221,7 +222,10 @@ impl Rules<'_> {
         let entered = match set.codes {
             RecoveryCodes::Ours(_) => normalize_recovery_code(code.expose()),
             // Codes of another system have their own shape.
-            RecoveryCodes::Imported(_) => Some(Secret::new(code.expose().trim().to_owned())),
+            RecoveryCodes::Imported(_) => {
+                let code = code.expose().trim();
+                (1..=LONGEST_IMPORTED_CODE).contains(&code.len()).then(|| Secret::new(code.to_owned()))
+            }
         }
         .ok_or_else(|| invalid("code", "a recovery code has four groups of four letters and digits"))?;
         self.allowed(limits::recovery_code_attempt(&self.context.policy.limits, self.context.origin))?;
@@ -290,13 +294,9 @@ impl Rules<'_> {
         let remaining = proof.recovery_code.as_ref().map(|used| used.remaining);
         let kind = proof.kind;
         let mut events = proved(id, verification, proof, usable_until, false);
-        let api_key_id = match verification.started_by {
-            Some(Credential::ApiClient(key)) => Some(key),
-            _ => None,
-        };
         let session = verification.yields_session.then(|| {
             let (session_events, session) =
-                self.new_session(&verification.first_factor, Some(kind), Some(id), api_key_id);
+                self.new_session(&verification.first_factor, Some(kind), Some(id), verification.started_by);
             events.extend(session_events);
             session
         });
@@ -316,6 +316,8 @@ impl Rules<'_> {
         }
         let issued = self.valid_code(&verification.codes, Channel::Email, None)?;
         let entered = super::codes::digits(code, 6)?;
+        // Neither the locks nor the cap bound guesses at these codes, since a stranger may ask for them.
+        self.allowed(limits::confirmation_attempt(&self.context.policy.limits, self.email()?))?;
         if self.code_matches(issued.challenge, &entered)? {
             Ok(Judgement::Right(Proof::of(FactorKind::Email, None)))
         } else {

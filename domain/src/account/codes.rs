@@ -10,7 +10,9 @@ use crate::{
     personal::Personal,
     state::{Device, Enrollment, IssuedCode, Progress, Verification},
     time::{Seconds, Timestamp},
-    values::{Challenge, Channel, EmailAddress, EnteredCode, FactorKind, MethodKind, PhoneNumber, Purpose},
+    values::{
+        Challenge, Channel, EmailAddress, EnteredCode, FactorKind, MethodKind, PhoneNumber, Purpose, is_separator,
+    },
 };
 
 pub(super) fn sent(sent_to: String, expires_at: Timestamp, resend_after: Timestamp) -> CodeSent {
@@ -20,7 +22,7 @@ pub(super) fn sent(sent_to: String, expires_at: Timestamp, resend_after: Timesta
 /// What was entered, when it has the shape of a code of this many digits. The shape is no secret.
 pub(super) fn digits(code: &EnteredCode, count: usize) -> Ruling<zeroize::Zeroizing<String>> {
     let entered: zeroize::Zeroizing<String> =
-        zeroize::Zeroizing::new(code.expose().chars().filter(|c| !matches!(c, ' ' | '-')).collect());
+        zeroize::Zeroizing::new(code.expose().chars().filter(|c| !is_separator(*c)).collect());
     if entered.len() == count && entered.bytes().all(|b| b.is_ascii_digit()) {
         Ok(entered)
     } else {
@@ -69,6 +71,7 @@ impl Rules<'_> {
             .iter()
             .filter(|code| channel.is_none_or(|channel| channel == code.challenge.channel))
             .filter(|code| method_id.is_none() || method_id == code.challenge.method_id)
+            .filter(|code| code.challenge.channel == Channel::Sms || self.email_offered(verification))
             .max_by_key(|code| code.sent_at)
             .ok_or_else(|| invalid("channel", "no code was sent yet: ask for one first"))?;
         self.send(id, verification, last.challenge.channel, last.challenge.method_id)
@@ -104,12 +107,16 @@ impl Rules<'_> {
                 self.account_may_send()?;
                 self.allowed(limits::text(&policy.limits, number, self.context.origin))?;
             }
-            Recipient::Address(email) if bounded_by_address(verification.purpose) => {
-                self.allowed(limits::confirmation_mail(&policy.limits, email, self.context.origin))?;
-            }
-            Recipient::Address(_) => {
-                self.account_may_send()?;
-                self.allowed(limits::mail(&policy.limits, self.context.origin))?;
+            Recipient::Address(email) => {
+                if verification.purpose.counts_as_send_of_the_account() {
+                    self.account_may_send()?;
+                }
+                self.allowed(match verification.purpose {
+                    Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::ResetPassword => {
+                        limits::confirmation_mail(&policy.limits, email, self.context.origin)
+                    }
+                    _ => limits::mail(&policy.limits, self.context.origin),
+                })?;
             }
         }
         let challenge = Challenge { verification_id: id, purpose: verification.purpose, channel, method_id, issue: 0 };
@@ -289,6 +296,12 @@ impl Rules<'_> {
     ) -> Ruling<Decision> {
         let last = enrollment.and_then(|e| last_code(&e.codes, Channel::Sms, Some(method_id)));
         self.not_too_soon(last)?;
+        if let Some(enrollment) = enrollment {
+            let sends = self.state.sends.iter().filter(|send| send.method_id == Some(method_id)).count();
+            if sends >= self.context.policy.sends_per_verification as usize {
+                return Err(Refusal::RateLimited { retry_after: self.until(enrollment.expires_at) }.into());
+            }
+        }
         self.account_may_send()?;
         self.first_method_may_text(number)?;
         self.allowed(limits::text(&self.context.policy.limits, number, self.context.origin))?;
@@ -303,10 +316,12 @@ impl Rules<'_> {
     }
 }
 
-/// Checks of an address are bounded per address over all accounts, so that a stranger who asks for them
-/// takes nothing from the account's own sends.
-fn bounded_by_address(purpose: Purpose) -> bool {
-    matches!(purpose, Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::ResetPassword)
+impl Purpose {
+    /// Whether a mail for it is one of the account's sends. What a stranger may ask for is bounded per
+    /// address over all accounts instead, and takes nothing from the account's own sends.
+    pub(super) const fn counts_as_send_of_the_account(self) -> bool {
+        !matches!(self, Self::ConfirmEmail | Self::ResetPassword)
+    }
 }
 
 pub(super) fn last_code(codes: &[IssuedCode], channel: Channel, method_id: Option<MethodId>) -> Option<&IssuedCode> {

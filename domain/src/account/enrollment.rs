@@ -146,10 +146,11 @@ impl Rules<'_> {
         let policy = self.context.policy;
         let too_many = texts.len() >= policy.first_method_texts_per_day as usize
             || numbers.len() > policy.first_method_numbers_per_day as usize;
-        match texts.iter().map(|send| send.at).min() {
-            Some(first) if too_many => Err(Refusal::RateLimited { retry_after: self.until(first.plus(window)) }.into()),
-            _ => Ok(()),
+        if too_many {
+            let first = texts.iter().map(|send| send.at).min().unwrap_or(self.now());
+            return Err(Refusal::RateLimited { retry_after: self.until(first.plus(window)) }.into());
         }
+        Ok(())
     }
 
     /// The authorization to add one method: only for the credential that completed the check.

@@ -9,13 +9,16 @@ use crate::{
         RecoverySet, Send, Session, Verification,
     },
     time::{Seconds, Timestamp},
-    values::{Aal, Amr, Challenge, Credential, FactorKind},
+    values::{Aal, Amr, Challenge, Channel, Credential, FactorKind, Purpose},
 };
 
 /// What ended longer ago than this is dropped.
 const KEPT: Seconds = Seconds::hours(24);
-/// At most so many finished verifications are kept, whatever their age, so that a busy account stays small.
+/// At most so many finished verifications and enrollments are kept, whatever their age, so that a busy account
+/// stays small.
 const FINISHED_KEPT: usize = 64;
+/// At most so many sends are kept: far more than any limit over them allows.
+const SENDS_KEPT: usize = 1_024;
 
 #[expect(clippy::too_many_lines, reason = "one arm per event, so that none can be forgotten")]
 pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Account {
@@ -51,10 +54,12 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         Event::EmailChanged(e) => {
             state.email = Some(e.email.clone());
             use_up(&mut state, Some(e.verification_id), at);
+            forget_the_old_address(&mut state, at);
         }
         Event::PasswordSet(e) => {
             state.password = Some(e.password.clone());
             use_up(&mut state, e.verification_id, at);
+            forget_the_old_password(&mut state, at);
         }
         Event::PasswordRejected(_) => state.password_rejected_at = Some(at),
         Event::SignedIn(e) => {
@@ -189,16 +194,15 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         Event::TwoFactorReset(_) => {
             state.methods.clear();
             state.primary = None;
-            state.enrollments.clear();
+            for enrollment in state.enrollments.values_mut() {
+                enrollment.ended = true;
+                enrollment.expires_at = enrollment.expires_at.min(at);
+            }
             state.recovery = None;
             state.two_factor_since = None;
             state.locks = Locks::default();
             clear_cap(&mut state);
-            for verification in state.verifications.values_mut() {
-                if !is_finished(verification, at) {
-                    verification.progress = Progress::Failed { at };
-                }
-            }
+            end_verifications(&mut state, at, |_| true);
             state.reset = true;
         }
         Event::AccountErased(_) => {
@@ -272,7 +276,9 @@ fn enroll(
 fn sent(state: &mut Account, challenge: Challenge, expires_at: Timestamp, resend_after: Timestamp, sent_at: Timestamp) {
     let code = IssuedCode { challenge, expires_at, resend_after, sent_at };
     let Challenge { verification_id, channel, method_id, issue, .. } = challenge;
-    state.sends.push(Send { at: code.sent_at, channel, method_id });
+    if channel == Channel::Sms || challenge.purpose.counts_as_send_of_the_account() {
+        state.sends.push(Send { at: code.sent_at, channel, method_id });
+    }
     let codes = if let Some(verification) = state.verifications.get_mut(&verification_id) {
         verification.sends = verification.sends.saturating_add(1);
         Some(&mut verification.codes)
@@ -357,6 +363,32 @@ fn use_up(state: &mut Account, verification_id: Option<VerificationId>, at: Time
     }
 }
 
+fn end_verifications(state: &mut Account, at: Timestamp, which: impl Fn(&Verification) -> bool) {
+    for verification in state.verifications.values_mut() {
+        if which(verification) && !is_finished(verification, at) {
+            verification.progress = Progress::Failed { at };
+        }
+    }
+}
+
+/// What was mailed to the old address proves nothing any more.
+fn forget_the_old_address(state: &mut Account, at: Timestamp) {
+    end_verifications(state, at, |verification| verification.purpose == Purpose::ResetPassword);
+    let own = state.verifications.values_mut().filter(|verification| verification.new_email.is_none());
+    for code in own.flat_map(|verification| &mut verification.codes) {
+        if code.challenge.channel == Channel::Email {
+            code.expires_at = code.expires_at.min(at);
+        }
+    }
+}
+
+/// Sign-ins that the old password began, and other resets, end with it.
+fn forget_the_old_password(state: &mut Account, at: Timestamp) {
+    end_verifications(state, at, |verification| {
+        verification.purpose == Purpose::ResetPassword || verification.first_factor.contains(&Amr::Pwd)
+    });
+}
+
 /// The acting session that enabled a factor has just proved it.
 fn strengthen(state: &mut Account, acting: Credential, proved: Amr) {
     if let Credential::Session(id) = acting
@@ -413,7 +445,16 @@ fn is_finished(verification: &Verification, now: Timestamp) -> bool {
 fn drop_old(state: &mut Account, now: Timestamp) {
     let old = |ended: Timestamp| now > ended.plus(KEPT);
     state.sends.retain(|send| !old(send.at));
+    state.sends.drain(..state.sends.len().saturating_sub(SENDS_KEPT));
     state.enrollments.retain(|_, enrollment| !old(enrollment.expires_at));
+    if state.enrollments.len() > 2 * FINISHED_KEPT {
+        let over = |enrollment: &Enrollment| enrollment.ended || now >= enrollment.expires_at;
+        let finished: Vec<MethodId> =
+            state.enrollments.iter().filter(|(_, enrollment)| over(enrollment)).map(|(id, _)| *id).collect();
+        for id in finished.iter().take(finished.len().saturating_sub(FINISHED_KEPT)) {
+            state.enrollments.remove(id);
+        }
+    }
     state.sessions.retain(|_, session| !old(session.expires_at));
     state.access_tokens.retain(|_, token| !old(token.expires_at));
     // Verifications are in order of their start, so the first one tells whether any can be old.

@@ -37,8 +37,8 @@ pub fn check_password(password: &SecretText, email: Option<&EmailAddress>) -> Re
 
 impl Rules<'_> {
     pub(super) fn set_password(&self, current: Option<&SecretText>, new: &SecretText) -> Ruling {
-        self.confirmed()?;
         let credential = self.owner()?;
+        self.confirmed()?;
         if self.state.two_factor_since.is_some() {
             self.strong_session()?;
         }

@@ -1,5 +1,7 @@
 //! What is asked of an account's state without changing it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     secret::TokenHash,
     state::{Account, Device, Phase, Session},
     time::Timestamp,
-    values::Caller,
+    values::{Caller, Credential},
 };
 
 /// What a bearer token says it is.
@@ -23,7 +25,7 @@ pub enum Presented {
 }
 
 /// An account at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountSummary {
     /// Its id.
     pub account_id: AccountId,
@@ -45,6 +47,12 @@ pub struct AccountSummary {
     pub registered_at: Timestamp,
 }
 
+impl fmt::Debug for AccountSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountSummary").field("account_id", &self.account_id).finish_non_exhaustive()
+    }
+}
+
 impl Account {
     /// Whether the account is there: registered, not ended unconfirmed, not erased.
     pub fn exists(&self, now: Timestamp) -> bool {
@@ -52,6 +60,15 @@ impl Account {
             Phase::Absent | Phase::Erased => false,
             Phase::Unconfirmed { expires_at } => now < expires_at,
             Phase::Confirmed => true,
+        }
+    }
+
+    /// Whether a session or access token of the account has not ended. API clients are known elsewhere.
+    pub(super) fn is_live(&self, credential: Credential, now: Timestamp) -> bool {
+        match credential {
+            Credential::Session(id) => self.sessions.get(&id).is_some_and(|session| now < session.expires_at),
+            Credential::AccessToken(id) => self.access_tokens.get(&id).is_some_and(|token| now < token.expires_at),
+            Credential::ApiClient(_) => true,
         }
     }
 

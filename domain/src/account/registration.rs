@@ -99,22 +99,20 @@ impl Rules<'_> {
 
     /// The check of an address that is under way: the first one, or a change by this credential.
     fn address_check_under_way(&self) -> Ruling<(VerificationId, &Verification)> {
-        let wanted = match self.state.phase {
-            Phase::Unconfirmed { expires_at } if self.now() < expires_at => Purpose::ConfirmEmail,
-            Phase::Confirmed => Purpose::ChangeEmail,
+        let (purpose, started_by) = match self.state.phase {
+            Phase::Unconfirmed { expires_at } if self.now() < expires_at => (Purpose::ConfirmEmail, None),
+            // Confirming twice tells a stranger nothing of a change that is under way.
+            Phase::Confirmed if *self.context.caller == Caller::Anonymous => return Err(Refusal::Conflict.into()),
+            Phase::Confirmed => (Purpose::ChangeEmail, Some(self.owner()?)),
             _ => return Err(Refusal::NotFound.into()),
         };
-        let (id, verification) = self
-            .state
+        self.state
             .verifications
             .iter()
-            .rev()
-            .find(|(_, verification)| verification.purpose == wanted)
-            .ok_or(Refusal::Conflict)?;
-        if wanted == Purpose::ChangeEmail && verification.started_by != Some(self.owner()?) {
-            return Err(Refusal::NotFound.into());
-        }
-        Ok((*id, verification))
+            .filter(|(_, verification)| verification.purpose == purpose && verification.started_by == started_by)
+            .max_by_key(|(_, verification)| verification.started_at)
+            .map(|(id, verification)| (*id, verification))
+            .ok_or_else(|| Refusal::Conflict.into())
     }
 
     pub(super) fn verify_email(&self, code: &EnteredCode) -> Ruling {
@@ -180,16 +178,17 @@ impl Rules<'_> {
     }
 
     pub(super) fn change_email(&self, email: &EmailAddress, password: Option<&SecretText>) -> Ruling {
-        self.confirmed()?;
         let session = self.strong_session()?;
+        self.confirmed()?;
         if self.email()?.canonical() == email.canonical() {
             return Err(invalid("email", "is the address of this account already").into());
         }
+        self.pending_verifications()?;
+        self.account_may_send()?;
         if let Some(hash) = self.state.password.as_ref().and_then(|hash| hash.known()) {
             let password = password.ok_or_else(|| invalid("password", "is required"))?;
             self.current_password(hash, password)?;
         }
-        self.pending_verifications()?;
         self.allowed(limits::confirmation_mail(&self.context.policy.limits, email, self.context.origin))?;
         let id = VerificationId(self.context.entropy.uuid(self.now(), "address change"));
         let expires_at = self.now().plus(self.context.policy.verification_lives);
@@ -202,13 +201,15 @@ impl Rules<'_> {
 
     /// So that state stays small: a bounded number of verifications wait at a time.
     pub(super) fn pending_verifications(&self) -> Ruling<()> {
-        let pending = self.state.verifications.values().filter(|verification| {
-            matches!(verification.progress,
-                Progress::Pending { expires_at } | Progress::HalfDone { expires_at } if self.now() < expires_at)
+        let ends = self.state.verifications.values().filter_map(|verification| match verification.progress {
+            Progress::Pending { expires_at } | Progress::HalfDone { expires_at } if self.now() < expires_at => {
+                Some(expires_at)
+            }
+            _ => None,
         });
-        if pending.count() >= self.context.policy.pending_verifications as usize {
-            let retry_after = self.context.policy.verification_lives;
-            return Err(Refusal::RateLimited { retry_after }.into());
+        if ends.clone().count() >= self.context.policy.pending_verifications as usize {
+            let first = ends.min().unwrap_or(self.now());
+            return Err(Refusal::RateLimited { retry_after: self.until(first) }.into());
         }
         Ok(())
     }

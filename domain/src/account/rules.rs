@@ -53,8 +53,10 @@ impl Rules<'_> {
     /// client that may write accounts.
     pub(super) fn credential(&self) -> Ruling<Credential> {
         match self.context.caller {
-            Caller::Session(id) if self.live_session(*id) => Ok(Credential::Session(*id)),
-            Caller::AccessToken(id) if self.live_access_token(*id) => Ok(Credential::AccessToken(*id)),
+            Caller::Session(id) if self.credential_lives(Credential::Session(*id)) => Ok(Credential::Session(*id)),
+            Caller::AccessToken(id) if self.credential_lives(Credential::AccessToken(*id)) => {
+                Ok(Credential::AccessToken(*id))
+            }
             Caller::ApiClient(id, scopes) if scopes.contains(&Scope::AccountsWrite) => Ok(Credential::ApiClient(*id)),
             Caller::ApiClient(..) | Caller::Worker | Caller::Operator => Err(Refusal::Forbidden.into()),
             _ => Err(Refusal::Unauthenticated.into()),
@@ -87,12 +89,8 @@ impl Rules<'_> {
         }
     }
 
-    fn live_session(&self, id: SessionId) -> bool {
-        self.state.sessions.get(&id).is_some_and(|session| self.now() < session.expires_at)
-    }
-
-    fn live_access_token(&self, id: AccessTokenId) -> bool {
-        self.state.access_tokens.get(&id).is_some_and(|token| self.now() < token.expires_at)
+    fn credential_lives(&self, credential: Credential) -> bool {
+        self.state.is_live(credential, self.now())
     }
 
     /// A verification that the caller may drive: with its own token, or with the credential that started it.
@@ -107,8 +105,11 @@ impl Rules<'_> {
         }
     }
 
-    /// The verification still waits for a code.
+    /// The verification still waits for a code. It ends with the credential it belongs to.
     pub(super) fn open(&self, verification: &Verification) -> Ruling<()> {
+        if verification.started_by.is_some_and(|credential| !self.credential_lives(credential)) {
+            return Err(Refusal::VerificationExpired.into());
+        }
         match verification.progress {
             Progress::Pending { expires_at } | Progress::HalfDone { expires_at } if self.now() < expires_at => Ok(()),
             Progress::Verified { .. } | Progress::Used { .. } => Err(Refusal::Conflict.into()),

@@ -4,31 +4,36 @@ use super::rules::Rules;
 use crate::{
     decision::{Decision, Ruling},
     events::{Event, PasswordRejected, RevocationReason, SessionRevoked, SignedIn as SignedInEvent, SignedOut},
-    ids::{ApiKeyId, SessionId, VerificationId},
+    ids::{SessionId, VerificationId},
     outcome::{Outcome, Refusal, SignedIn},
     secret::{SecretText, TokenHash},
     state::Phase,
-    values::{Aal, Amr, Caller, Credential, FactorKind, PasswordHash, Purpose},
+    values::{Aal, Amr, Caller, Credential, FactorKind, PasswordHash, Purpose, Scope},
 };
 
 impl Rules<'_> {
     pub(super) fn sign_in(&self, password: Option<&SecretText>, rejections: u32) -> Ruling {
         let (started_by, first_factor) = match (self.context.caller, password) {
             (Caller::AccessToken(_), None) => (Some(self.credential()?), Vec::new()),
-            (_, Some(password)) => {
+            (caller, Some(password)) => {
+                let started_by = match caller {
+                    Caller::ApiClient(..) if !caller.has(Scope::SessionsIssue) => return Err(Refusal::Forbidden.into()),
+                    Caller::ApiClient(id, _) => Some(Credential::ApiClient(*id)),
+                    _ => None,
+                };
                 let known = self.state.password.as_ref().and_then(|hash| hash.known()).cloned();
                 let hash = known.clone().unwrap_or_else(PasswordHash::of_nothing);
                 let right = self.password_matches(&hash, password)?;
                 if !(right && known.is_some() && self.state.phase == Phase::Confirmed) {
                     return Ok(self.password_rejected(rejections));
                 }
-                (None, vec![Amr::Pwd])
+                (started_by, vec![Amr::Pwd])
             }
             _ => return Err(Refusal::WrongCredentials.into()),
         };
         self.confirmed()?;
         if self.state.two_factor_since.is_none() && !self.state.reset {
-            let (events, session) = self.new_session(&first_factor, None, None, None);
+            let (events, session) = self.new_session(&first_factor, None, None, started_by);
             return Ok(Decision::accept(events, Outcome::SignedIn(session)));
         }
         self.pending_verifications()?;
@@ -51,8 +56,12 @@ impl Rules<'_> {
         first_factor: &[Amr],
         second: Option<FactorKind>,
         verification_id: Option<VerificationId>,
-        api_key_id: Option<ApiKeyId>,
+        started_by: Option<Credential>,
     ) -> (Vec<Event>, SignedIn) {
+        let api_key_id = match started_by {
+            Some(Credential::ApiClient(key)) => Some(key),
+            _ => None,
+        };
         let mut amr = first_factor.to_vec();
         let aal = match second {
             None | Some(FactorKind::Email) => Aal::Aal1,

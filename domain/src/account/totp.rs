@@ -79,9 +79,10 @@ pub(super) fn judge(
         return Judged::Rejected { reason: RejectionReason::Replayed, drift: None };
     }
     let reach = u64::from(policy.totp_drift_search.0) / period;
+    // Here too every step is computed: how soon a wrong code will be right is for support alone.
     let drift = (current.saturating_sub(reach)..=current.saturating_add(reach))
         .filter(|step| !window.contains(step) && !spent(*step))
-        .find(|step| matches(*step))
+        .fold(None, |found, step| if matches(step) { found.or(Some(step)) } else { found })
         .and_then(|step| i32::try_from(i128::from(step) - i128::from(current)).ok());
     Judged::Rejected { reason: RejectionReason::Wrong, drift }
 }

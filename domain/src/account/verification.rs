@@ -160,7 +160,11 @@ impl Account {
         policy: &Policy,
         now: Timestamp,
     ) -> VerificationView {
+        let ended = verification.started_by.is_some_and(|credential| !self.is_live(credential, now));
         let (status, expires_at) = match verification.progress {
+            Progress::Pending { expires_at } | Progress::HalfDone { expires_at } if ended => {
+                (VerificationStatus::Expired, expires_at)
+            }
             Progress::Pending { expires_at } | Progress::HalfDone { expires_at } if now < expires_at => {
                 (VerificationStatus::Pending, expires_at)
             }

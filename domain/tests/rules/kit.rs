@@ -1,0 +1,329 @@
+//! Given what happened, when someone asks, then this follows. The kit plays `execute`: it asks what a
+//! decision needs, finds it out with fakes, decides, and folds the events.
+
+use std::fmt::Debug;
+
+use domain::{
+    commands::Command,
+    decision::{Context, Decider, Decision},
+    entropy::Entropy,
+    events::{Event, RecoveryCodeHash, RecoveryCodeHashes},
+    evidence::{Claim, Evidence, Fact, FreshRecoveryCodes, Need},
+    limits::{Charge, LimitName},
+    outcome::{Outcome, Refusal},
+    policy::Policy,
+    secret::{Secret, to_hex},
+    state::Account,
+    time::{Seconds, Timestamp},
+    values::{Caller, Challenge, EnteredCode, Origin, PasswordHash, normalize_recovery_code},
+};
+use sha2::{Digest, Sha256};
+
+/// When the stories begin: the start of a TOTP step.
+pub const START: Timestamp = Timestamp::from_seconds(1_750_000_020);
+/// The limiter's answer when it is full.
+pub const LIMITER_WAIT: Seconds = Seconds(77);
+
+/// One millisecond before.
+pub fn just_before(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.as_millis() - 1)
+}
+/// So long after the start.
+pub fn after(span: Seconds) -> Timestamp {
+    START.plus(span)
+}
+
+/// Six digits that depend on everything a code is derived from.
+pub fn digits(challenge: &Challenge) -> String {
+    let hash = Sha256::digest(format!("{challenge:?}"));
+    let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+    format!("{:06}", number % 1_000_000)
+}
+/// Six other digits.
+pub fn other_than(code: &str) -> String {
+    format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000)
+}
+pub fn entered(code: &str) -> EnteredCode {
+    Secret::new(code.to_owned())
+}
+pub fn password_hash(password: &str) -> PasswordHash {
+    PasswordHash(format!("hash of {password}"))
+}
+pub fn recovery_hash(salt: &str, code: &str) -> RecoveryCodeHash {
+    let code = normalize_recovery_code(code).unwrap();
+    domain::secret::TokenHash(Sha256::digest(format!("{salt}{}", code.expose())).into())
+}
+/// The codes of one set, in clear, and their hashes.
+pub fn recovery_codes(salt: &str, count: u32) -> (Vec<String>, RecoveryCodeHashes) {
+    let codes: Vec<String> = (0..count)
+        .map(|index| {
+            let hash = to_hex(&Sha256::digest(format!("{salt} {index}"))).to_uppercase();
+            format!("{}-{}-{}-{}", &hash[0..4], &hash[4..8], &hash[8..12], &hash[12..16])
+        })
+        .collect();
+    let hashes = codes.iter().map(|code| recovery_hash(salt, code)).collect();
+    (codes, RecoveryCodeHashes { salt: salt.to_owned(), memory_kib: 1, passes: 1, lanes: 1, hashes })
+}
+
+/// What was and what is around: the state of one stream, the moment, the caller, the fakes.
+#[derive(Debug, Clone)]
+pub struct Scene<D: Decider> {
+    pub state: D,
+    pub now: Timestamp,
+    pub caller: Caller,
+    pub policy: Policy,
+    pub origin: Origin,
+    /// The limiter refuses charges of this name.
+    pub full: Option<LimitName>,
+    /// How the claim of an address goes.
+    pub claim: Claim,
+    /// Counts the commands: each has its own entropy.
+    pub commands: u64,
+}
+
+/// An account to which this happened at the start.
+pub fn given(events: impl IntoIterator<Item = Event>) -> Scene<Account> {
+    given_on(events)
+}
+
+/// Any stream to which this happened at the start.
+pub fn given_on<D: Decider>(events: impl IntoIterator<Item = Event>) -> Scene<D> {
+    Scene {
+        state: D::default(),
+        now: START,
+        caller: Caller::Anonymous,
+        policy: Policy::default(),
+        origin: Origin { ip: Some([192, 0, 2, 7].into()), user_agent: None },
+        full: None,
+        claim: Claim::Held { at: START },
+        commands: 0,
+    }
+    .then_at(START, events)
+}
+
+impl<D: Decider> Scene<D> {
+    /// And this happened then.
+    pub fn then_at(mut self, at: Timestamp, events: impl IntoIterator<Item = Event>) -> Self {
+        self.state = events.into_iter().fold(self.state, |state, event| state.evolve(&event, at));
+        self.now = at;
+        self.claim = self.claim_of(self.claim);
+        self
+    }
+    /// Now it is this moment.
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.now = now;
+        self.claim = self.claim_of(self.claim);
+        self
+    }
+    /// So much later.
+    pub fn wait(self, span: Seconds) -> Self {
+        let later = self.now.plus(span);
+        self.at(later)
+    }
+    /// A claim is as fresh as the moment, unless a test says otherwise afterwards.
+    fn claim_of(&self, claim: Claim) -> Claim {
+        match claim {
+            Claim::Held { .. } => Claim::Held { at: self.now },
+            Claim::HeldByAnother => Claim::HeldByAnother,
+        }
+    }
+    pub fn by(mut self, caller: Caller) -> Self {
+        self.caller = caller;
+        self
+    }
+    pub fn with_policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+        change(&mut self.policy);
+        self
+    }
+    /// The limiter refuses what is charged under this name.
+    pub fn when_full(mut self, name: LimitName) -> Self {
+        self.full = Some(name);
+        self
+    }
+    pub fn when_claimed(mut self, claim: Claim) -> Self {
+        self.claim = claim;
+        self
+    }
+    pub fn entropy(&self) -> Entropy {
+        Entropy::new(Sha256::digest(self.commands.to_be_bytes()).into())
+    }
+
+    /// The command runs, as `execute` runs it.
+    pub fn when(mut self, command: D::Command) -> Told<D> {
+        let (entropy, mut evidence, mut asked) = (self.entropy(), Evidence::new(), Vec::new());
+        let decide = |state: &D, evidence: &Evidence, scene: &Self| -> (Option<Need>, Decision) {
+            let context = Context {
+                now: scene.now,
+                caller: &scene.caller,
+                origin: &scene.origin,
+                policy: &scene.policy,
+                entropy: &entropy,
+                evidence,
+            };
+            (state.prepare(&command, &context), state.decide(&command, &context))
+        };
+        while let (Some(need), unprepared) = decide(&self.state, &evidence, &self) {
+            // Deciding without the evidence is never mistaken for a decision.
+            assert_eq!(unprepared, Decision::refuse(Refusal::Conflict));
+            let fact = self.find_out(&need);
+            asked.push(need.clone());
+            evidence.add(need, fact);
+            assert!(asked.len() < 100, "it needs for ever");
+        }
+        let (_, decision) = decide(&self.state, &evidence, &self);
+        assert_eq!(decision, decide(&self.state, &evidence, &self).1, "deciding again gives the same decision");
+        self.state = decision.events.iter().fold(self.state, |state, event| state.evolve(event, self.now));
+        self.commands += 1;
+        Told { scene: self, decision, asked }
+    }
+
+    fn find_out(&self, need: &Need) -> Fact {
+        match need {
+            Need::PasswordMatches { hash, entered } => Fact::PasswordMatches(*hash == password_hash(entered.expose())),
+            Need::PasswordHash { new } => Fact::PasswordHash(password_hash(new.expose())),
+            Need::Code(challenge) => Fact::Code(entered(&digits(challenge))),
+            Need::RecoveryCodeHash { set, entered } => {
+                Fact::RecoveryCodeHash(recovery_hash(&set.salt, entered.expose()))
+            }
+            Need::FreshRecoveryCodes { count } => {
+                let (codes, hashes) = recovery_codes(&format!("salt {}", self.commands), *count);
+                Fact::FreshRecoveryCodes(FreshRecoveryCodes {
+                    codes: codes.into_iter().map(Secret::new).collect(),
+                    hashes,
+                })
+            }
+            Need::Allowance(charges) => {
+                let refused = charges.iter().any(|charge| Some(charge.name) == self.full);
+                Fact::Allowance(if refused { Err(LIMITER_WAIT) } else { Ok(()) })
+            }
+            Need::EmailClaim(_) => Fact::EmailClaim(self.claim),
+        }
+    }
+}
+
+/// What followed, and what was asked for on the way.
+#[derive(Debug)]
+pub struct Told<D: Decider> {
+    pub scene: Scene<D>,
+    pub decision: Decision,
+    pub asked: Vec<Need>,
+}
+
+impl<D: Decider> Told<D> {
+    /// Exactly these events happened, and the answer was yes.
+    pub fn then(self, events: impl IntoIterator<Item = Event>) -> Self {
+        let events: Vec<Event> = events.into_iter().collect();
+        assert_eq!(self.decision.events, events);
+        assert!(self.decision.outcome.is_ok(), "{:?}", self.decision.outcome);
+        self
+    }
+    /// Events of these names happened, and the answer was yes.
+    pub fn then_named(self, names: &[&str]) -> Self {
+        assert_eq!(self.names(), names, "{:?}", self.decision.outcome);
+        assert!(self.decision.outcome.is_ok(), "{:?}", self.decision.outcome);
+        self
+    }
+    /// The answer was yes.
+    pub fn accepted(self) -> Self {
+        assert!(self.decision.outcome.is_ok(), "{:?}", self.decision.outcome);
+        self
+    }
+    /// The answer was this.
+    pub fn telling(self, outcome: &Outcome) -> Self {
+        assert_eq!(self.decision.outcome.as_ref(), Ok(outcome));
+        self
+    }
+    /// The answer was this refusal, and nothing happened.
+    pub fn refused(self, refusal: Refusal) -> Self {
+        assert_eq!(self.decision, Decision::refuse(refusal));
+        self
+    }
+    /// It was refused for this field, and nothing happened.
+    pub fn refused_for(self, field: &str) -> Self {
+        match &self.decision {
+            Decision { events, outcome: Err(Refusal::Invalid { field: named, .. }) } if events.is_empty() => {
+                assert_eq!(named, field);
+            }
+            other => panic!("not refused for {field}: {other:?}"),
+        }
+        self
+    }
+    /// It was refused because of a limit, for so long, and nothing happened.
+    pub fn rate_limited_for(self, seconds: u32) -> Self {
+        self.refused(Refusal::RateLimited { retry_after: Seconds(seconds) })
+    }
+    /// The answer was this refusal, and it is history.
+    pub fn rejected(self, refusal: Refusal, events: impl IntoIterator<Item = Event>) -> Self {
+        let events: Vec<Event> = events.into_iter().collect();
+        assert_eq!(self.decision, Decision::reject(events, refusal));
+        self
+    }
+    /// It was a wrong code, counted as the n-th, which locked nothing.
+    pub fn wrong_code(self, fail_count: u32) -> Self {
+        assert_eq!(self.decision.outcome, Err(Refusal::WrongCode { fail_count, locked_until: None }));
+        assert_eq!(self.names(), ["CodeRejected"]);
+        self
+    }
+    /// It was a wrong code, counted as the n-th, which locked its kind.
+    pub fn wrong_code_that_locks(self, fail_count: u32, until: Timestamp) -> Self {
+        assert_eq!(self.decision.outcome, Err(Refusal::WrongCode { fail_count, locked_until: Some(until) }));
+        assert_eq!(self.names(), ["CodeRejected", "MethodLocked"]);
+        self
+    }
+    /// Nothing slow or outside was needed.
+    pub fn needing_nothing(self) -> Self {
+        assert_eq!(self.asked, []);
+        self
+    }
+    /// These limits were charged.
+    pub fn charging(self, names: &[LimitName]) -> Self {
+        assert_eq!(self.charges().iter().map(|charge| charge.name).collect::<Vec<_>>(), names);
+        self
+    }
+    pub fn charges(&self) -> Vec<Charge> {
+        let charges = self.asked.iter().filter_map(|need| match need {
+            Need::Allowance(charges) => Some(charges.clone()),
+            _ => None,
+        });
+        charges.flatten().collect()
+    }
+    /// The names of what happened.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.decision.events.iter().map(Event::name).collect()
+    }
+    pub fn outcome(&self) -> Outcome {
+        self.decision.outcome.clone().unwrap()
+    }
+    /// And then …
+    pub fn next(self) -> Scene<D> {
+        self.scene
+    }
+    /// The one event of a kind.
+    pub fn event<T: Clone>(&self, pick: impl Fn(&Event) -> Option<&T>) -> T {
+        let mut found = self.decision.events.iter().filter_map(pick);
+        let event = found.next().unwrap_or_else(|| panic!("no such event in {:?}", self.names()));
+        assert!(found.next().is_none(), "several such events in {:?}", self.names());
+        event.clone()
+    }
+}
+
+/// The only event of a type: `event_of!(told, SignedIn)`.
+#[macro_export]
+macro_rules! event_of {
+    ($told:expr, $name:ident) => {
+        $told.event(|event| match event {
+            domain::events::Event::$name(event) => Some(event),
+            _ => None,
+        })
+    };
+}
+
+/// A scene before its first event.
+pub fn nothing_yet() -> Scene<Account> {
+    given([])
+}
+
+/// Runs a command of an account for its refusal, whatever it is.
+pub fn refusal(scene: Scene<Account>, command: Command) -> Option<Refusal> {
+    scene.when(command).decision.outcome.err()
+}

@@ -228,3 +228,6 @@ fn opened(sealed: &Value, stored: &StoredEvent, key: &DataKey) -> Result<Value, 
         .map_err(|error| CodecError::Sealed(stored.id, error))?;
     serde_json::from_slice(&plain).map_err(|error| unreadable(stored, &error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,3 +50,57 @@ impl Drop for Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::time::Duration;
+
+    use domain::ids::{AccountId, StreamId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn stream() -> StreamId {
+        StreamId::Account(AccountId(Uuid::nil()))
+    }
+
+    #[tokio::test]
+    async fn turns_come_in_order_of_arrival_and_leave_nothing_behind() {
+        let queues = Arc::new(Queues::default());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let first = stream();
+        let turn = queues.turn(&first).await;
+        let mut tasks = Vec::new();
+        for n in 0..20 {
+            let (waiting, order) = (Arc::clone(&queues), Arc::clone(&order));
+            tasks.push(tokio::spawn(async move {
+                let stream = stream();
+                let _turn = waiting.turn(&stream).await;
+                order.lock().unwrap().push(n);
+            }));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(queues.len(), 1);
+        drop(turn);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
+        assert_eq!(queues.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_the_queue_leaves_it_tidy() {
+        let queues = Queues::default();
+        let stream = stream();
+        let turn = queues.turn(&stream).await;
+        let waited = tokio::time::timeout(Duration::from_millis(5), queues.turn(&stream)).await;
+        assert!(waited.is_err());
+        drop(turn);
+        assert_eq!(queues.len(), 0);
+        drop(queues.turn(&stream).await);
+        assert_eq!(queues.len(), 0);
+    }
+}

@@ -108,3 +108,76 @@ impl Drop for Pass<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::AccountId;
+    use schemas::envelope::Position;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn stream() -> StreamId {
+        StreamId::Account(AccountId(Uuid::nil()))
+    }
+
+    fn at(version: u64) -> Arc<Loaded<u64>> {
+        Arc::new(Loaded {
+            state: Arc::new(version),
+            version: Version(version),
+            position: Position(version),
+            at: domain::time::Timestamp::EPOCH,
+            snapshot: Version::NONE,
+        })
+    }
+
+    fn kept(states: &States) -> Option<u64> {
+        states.get::<u64>(&stream()).map(|loaded| *loaded.state)
+    }
+
+    #[test]
+    fn an_event_that_was_followed_removes_an_older_state_and_no_newer_one() {
+        let (states, stream) = (States::new(10), stream());
+        states.enter(&stream).keep(&at(5));
+        states.followed(&stream, Version(5));
+        assert_eq!(kept(&states), Some(5));
+        states.followed(&stream, Version(6));
+        assert_eq!(kept(&states), None);
+    }
+
+    #[test]
+    fn a_state_read_before_an_event_is_not_kept_after_it() {
+        let (states, stream) = (States::new(10), stream());
+        let pass = states.enter(&stream);
+        states.followed(&stream, Version(6));
+        pass.keep(&at(5));
+        assert_eq!(kept(&states), None);
+        pass.keep(&at(6));
+        assert_eq!(kept(&states), Some(6));
+    }
+
+    #[test]
+    fn an_older_state_does_not_replace_a_newer_one() {
+        let (states, stream) = (States::new(10), stream());
+        let pass = states.enter(&stream);
+        pass.keep(&at(6));
+        pass.keep(&at(5));
+        assert_eq!(kept(&states), Some(6));
+    }
+
+    #[test]
+    fn nothing_is_left_of_readers_that_are_gone() {
+        let (states, stream) = (States::new(10), stream());
+        let passes = (states.enter(&stream), states.enter(&stream));
+        assert_eq!(states.reading().len(), 1);
+        drop(passes);
+        assert_eq!(states.reading().len(), 0);
+    }
+
+    #[test]
+    fn without_capacity_nothing_is_kept() {
+        let (states, stream) = (States::new(0), stream());
+        states.enter(&stream).keep(&at(5));
+        assert_eq!(kept(&states), None);
+    }
+}

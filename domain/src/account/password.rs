@@ -91,7 +91,9 @@ impl Rules<'_> {
         self.confirmed()?;
         let verification = self.driven_reset(id)?;
         self.open(verification)?;
-        super::check_password(new, Some(self.email()?))?;
+        // Only whoever brought the right code is told what depends on the address: before that, an account
+        // must not be told apart from none.
+        super::check_password(new, None)?;
         let needs_second = self.state.two_factor_since.is_some();
         let mut events = Vec::new();
         let mut half_done = verification.clone();
@@ -106,6 +108,7 @@ impl Rules<'_> {
             }
             half_done.progress = Progress::HalfDone { expires_at };
         }
+        super::check_password(new, Some(self.email()?))?;
         if needs_second {
             let Some(second) = second_factor else {
                 let refusal = Refusal::VerificationRequired { purpose: Purpose::ResetPassword };

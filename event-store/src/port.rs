@@ -1,4 +1,37 @@
 //! The ports: what Countersign asks of an event log and of the stores beside it.
+//!
+//! # The next adapter
+//!
+//! An adapter is a folder of its own behind a cargo feature of its name. It implements [`EventLog`],
+//! [`KeyStore`] and [`SnapshotStore`] (one type or several), passes the contract, and lets no type of its
+//! driver out. In this order:
+//!
+//! 1. `append`: take positions so that none becomes visible after a higher one, and write down in an ADR
+//!    how. Check the expected version inside the transaction. On a mismatch look whether the same ids stand
+//!    there already: then it is the first answer again, not a conflict. Answer after the commit.
+//! 2. Tell [`AppendError::Unknown`] from the other errors honestly: only what certainly did not happen is
+//!    [`AppendError::Log`]. A connection that breaks during the commit is unknown.
+//! 3. `watch`: move it for the appends of other processes too, within 50 ms, and never past what `read_all`
+//!    can return. Waking up too often is allowed, sleeping through an append is not.
+//! 4. Receipts commit with the append, or are written before it and are valid once the stream holds the
+//!    command.
+//! 5. Bytes are kept as they are: no JSON type that orders keys or drops spaces.
+//! 6. Time-outs around everything that leaves the process.
+//!
+//! ```ignore
+//! struct Postgres { store: PostgresStore, database: TestDatabase }
+//!
+//! #[async_trait]
+//! impl LogUnderTest for Postgres {
+//!     async fn fresh() -> Self { /* an empty database */ }
+//!     async fn beside(&self) -> Self { /* the same database, another pool */ }
+//!     fn log(&self) -> Arc<dyn EventLog> { self.store.clone() }
+//!     fn keys(&self) -> Arc<dyn KeyStore> { self.store.clone() }
+//!     fn snapshots(&self) -> Arc<dyn SnapshotStore> { self.store.clone() }
+//! }
+//!
+//! event_store::contract!(Postgres);
+//! ```
 
 use async_trait::async_trait;
 use domain::{

@@ -58,8 +58,8 @@ impl Engine {
             let stream = self.stream_of_now(email).await?;
             let holder = self.load_now::<EmailClaim>(&stream).await?.state.account();
             let holder_completed = match holder {
-                Some(other) if other != account => self.uses(other, email).await?,
-                _ => false,
+                Some(holder) => self.uses(holder, email).await?,
+                None => false,
             };
             let command = ClaimCommand::Claim { account_id: account, holder_completed };
             // Boxed: executing an account's command claims an address, which executes a command.

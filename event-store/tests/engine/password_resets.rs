@@ -138,3 +138,21 @@ async fn mails_for_an_unknown_address_are_limited_like_those_for_a_known_one() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_password_that_only_its_address_makes_weak_tells_nobody_that_there_is_an_account() {
+    let fixture = Fixture::start().await;
+    fixture.confirmed_account("xqzvkjwp@example.com", PASSWORD).await;
+    let known = ticket(&asked(&fixture, "xqzvkjwp@example.com", "one").await);
+    let unknown = ticket(&asked(&fixture, "pwjkvzqx@example.com", "two").await);
+    for (ticket, new) in [(&known, "xqzvkjwp"), (&unknown, "pwjkvzqx")] {
+        let attempt = ResetAttempt {
+            code: Some(Secret::new("no digits".to_owned())),
+            second_factor: None,
+            new: Secret::new(new.to_owned()),
+        };
+        let request = fixture.request(Caller::Anonymous);
+        let refusal = fixture.engine.reset_password(ticket, attempt, &request).await.unwrap().outcome.unwrap_err();
+        assert!(matches!(refusal, Refusal::Invalid { ref field, .. } if field == "code"), "{refusal:?}");
+    }
+}

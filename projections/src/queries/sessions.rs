@@ -12,7 +12,7 @@ use super::page::{named, time, uuid, uuid_option};
 use crate::{error::ViewError, feed, sqlite::SqliteViews, views::sessions::NAME};
 
 /// A session that has not ended absolutely. Whether it was unused too long is known with its last use, which
-/// `Operations` keeps.
+/// [`Operations`](crate::operations::Operations) keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionRow {
     /// Its id.

@@ -1,5 +1,5 @@
 //! `sessions`: live sessions and access tokens. When each was last used is kept beside the log, by
-//! `Operations`.
+//! [`Operations`](crate::operations::Operations).
 
 use domain::{
     events::Event,

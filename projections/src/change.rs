@@ -118,7 +118,6 @@ macro_rules! params {
     ($($from:ty => $convert:expr,)+) => {$(
         impl From<$from> for Param {
             fn from(value: $from) -> Self {
-                #[expect(clippy::redundant_closure_call, reason = "one table of conversions")]
                 ($convert)(value)
             }
         }

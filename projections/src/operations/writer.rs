@@ -82,10 +82,7 @@ impl Writer {
 }
 
 /// One request's writes, taken back alone when one of them fails.
-fn whole<T>(
-    connection: &Connection,
-    write: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> Result<T, LogError> {
+fn whole<T>(connection: &Connection, write: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, LogError> {
     let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
     let whole = || {
         run("SAVEPOINT request")?;

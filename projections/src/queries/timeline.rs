@@ -221,7 +221,6 @@ fn shown_personal(value: Json, field: &str, reveal: Reveal) -> Json {
     let masked = |masked: Option<String>| Json::String(masked.unwrap_or_else(|| "•••".to_owned()));
     match (field, reveal) {
         ("password" | "secret" | "codes" | "recovery_codes", _) => Json::String("[secret]".to_owned()),
-        (_, Reveal::Clear) => value,
         ("email" | "new_email", Reveal::Masked) => masked(read::<EmailAddress>(value).map(|email| email.masked())),
         ("phone_number", Reveal::Masked) => masked(read::<PhoneNumber>(value).map(|number| number.masked())),
         ("to", Reveal::Masked) => masked(match value.as_str() {
@@ -229,7 +228,8 @@ fn shown_personal(value: Json, field: &str, reveal: Reveal) -> Json {
             Some(_) => read::<PhoneNumber>(value).map(|number| number.masked()),
             None => None,
         }),
-        (_, Reveal::Masked) => value,
+        // In clear, or nothing that a mask would help: labels, names and reasons.
+        _ => value,
     }
 }
 

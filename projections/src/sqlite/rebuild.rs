@@ -160,7 +160,7 @@ impl SqliteViews {
             let (_, target) = foremost(&self.ask_file().await?);
             let rest = self.batch(set, at, target).await?;
             let now = self.parts.clock.now().as_millis();
-            match self.writer.run(move |state| swap(state, set, rest, at, target, now)).await {
+            match self.writer.run(move |state| swap(state, set, rest.as_ref(), at, target, now)).await {
                 Ok(()) => {
                     is_swapped = true;
                     self.ask_file().await?;
@@ -272,9 +272,10 @@ impl SqliteViews {
                 .map(|index| {
                     let view = VIEWS[index];
                     let rebuilt = digest(&connection, view, SHADOW, &is_cancelled)?;
-                    let live = match comparable.contains(index) {
-                        true => Some(digest(&connection, view, "", &is_cancelled)?),
-                        false => None,
+                    let live = if comparable.contains(index) {
+                        Some(digest(&connection, view, "", &is_cancelled)?)
+                    } else {
+                        None
                     };
                     Ok(compared(view, live.as_ref(), &rebuilt))
                 })
@@ -327,12 +328,12 @@ fn begin(state: &WriterState, set: ViewSet) -> Result<(), ViewError> {
 fn swap(
     state: &mut WriterState,
     set: ViewSet,
-    rest: Option<Batch>,
+    rest: Option<&Batch>,
     at: Position,
     target: Position,
     now: i64,
 ) -> Result<(), ViewError> {
-    let reached = rest.as_ref().map_or(at, |batch| batch.last);
+    let reached = rest.map_or(at, |batch| batch.last);
     if reached != target {
         return Err(ViewError::Moved);
     }
@@ -344,7 +345,7 @@ fn swap(
         for view in set.iter() {
             stands_at(state, &Target::Shadow(set).checkpoint(view), at)?;
         }
-        if let Some(batch) = &rest {
+        if let Some(batch) = rest {
             apply_within(state, batch, Target::Shadow(set))?;
         }
         let connection = &state.connection;

@@ -9,7 +9,6 @@ use domain::{
 };
 
 /// The line of an event.
-#[expect(clippy::too_many_lines, reason = "one line per event, in one exhaustive match")]
 pub fn of(event: &Event) -> Cow<'static, str> {
     match event {
         Event::AccountRegistered(e) if e.registered_by.is_some() => "Account registered by an API client".into(),

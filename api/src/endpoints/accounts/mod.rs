@@ -1,0 +1,5 @@
+//! Accounts.
+
+pub(crate) mod create;
+pub(crate) mod erase;
+pub(crate) mod read;

@@ -1,0 +1,5 @@
+//! API clients' keys.
+
+pub(crate) mod issue;
+pub(crate) mod list;
+pub(crate) mod revoke;

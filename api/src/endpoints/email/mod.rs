@@ -1,0 +1,5 @@
+//! The address of an account.
+
+pub(crate) mod change;
+pub(crate) mod resend;
+pub(crate) mod verify;

@@ -1,0 +1,4 @@
+//! Recovery codes.
+
+pub(crate) mod count;
+pub(crate) mod regenerate;

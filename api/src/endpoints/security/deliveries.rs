@@ -1,0 +1,159 @@
+//! Codes and notices that were ordered, and what became of them.
+
+use axum::extract::State;
+use domain::{
+    ids::{AccountId, EventId, VerificationId},
+    time::Timestamp,
+    values::{Channel, Scope},
+};
+use projections::queries::{DeliveryFilter, DeliveryRow};
+use schemas::envelope::Position;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    endpoint::{About, Access, Kind},
+    extract::{Client, Freshness, Query, scope},
+    problem::Problem,
+    shapes::{Answer, ChannelWord},
+    state::App,
+    views::{Page, limit},
+};
+
+pub(crate) const ABOUT: About = About { access: Access::Scope(Scope::SecurityRead), kind: Kind::View, problems: &[] };
+
+/// Which orders. All of what is given must hold.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wanted {
+    /// Of this account.
+    #[param(value_type = Option<uuid::Uuid>)]
+    account_id: Option<AccountId>,
+    /// Over this channel.
+    #[param(value_type = Option<ChannelWord>)]
+    channel: Option<Channel>,
+    /// `ordered`, `started`, `dispatched`, `delivered`, `failed`, `given_up` or `unknown`.
+    state: Option<String>,
+    /// By this gateway.
+    provider: Option<String>,
+    /// To this country.
+    country: Option<String>,
+    /// To this prefix.
+    prefix: Option<String>,
+    /// Ordered at or after.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Ordered before.
+    #[param(value_type = Option<String>, format = DateTime)]
+    before: Option<Timestamp>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// 1 to 500 rows; 50 when left out.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// One order.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Delivery)]
+pub(crate) struct Row {
+    /// The event that ordered it.
+    #[schema(value_type = Uuid)]
+    id: EventId,
+    /// The account, unless erased.
+    #[schema(value_type = Option<Uuid>)]
+    account_id: Option<AccountId>,
+    /// The verification that a code belongs to.
+    #[schema(value_type = Option<Uuid>)]
+    verification_id: Option<VerificationId>,
+    /// A purpose's name for codes, `notice` for notices.
+    subject: String,
+    /// How it travels.
+    #[schema(value_type = ChannelWord)]
+    channel: Channel,
+    /// Country of the number.
+    country: Option<String>,
+    /// Prefix of the number.
+    prefix: Option<String>,
+    /// The gateway.
+    provider: Option<String>,
+    /// Tries.
+    attempts: u32,
+    /// `ordered`, `started`, `dispatched`, `delivered`, `failed` (another try may follow), `given_up` or `unknown`.
+    state: String,
+    /// Why it failed.
+    reason: Option<String>,
+    /// When it was ordered.
+    #[schema(value_type = String, format = DateTime)]
+    ordered_at: Timestamp,
+    /// Not to be sent after.
+    #[schema(value_type = String, format = DateTime)]
+    deadline: Timestamp,
+    /// When a gateway took it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    dispatched_at: Option<Timestamp>,
+    /// When a receipt said that it arrived.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    delivered_at: Option<Timestamp>,
+    /// When it last failed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    failed_at: Option<Timestamp>,
+    /// When its code was confirmed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    verified_at: Option<Timestamp>,
+    /// Milliseconds from order to gateway.
+    dispatch_millis: Option<i64>,
+    /// Milliseconds from order to arrival.
+    delivery_millis: Option<i64>,
+}
+
+impl From<DeliveryRow> for Row {
+    fn from(row: DeliveryRow) -> Self {
+        Self {
+            id: row.order_id,
+            account_id: row.account_id,
+            verification_id: row.verification_id,
+            subject: row.subject,
+            channel: row.channel,
+            country: row.country,
+            prefix: row.prefix,
+            provider: row.provider,
+            attempts: row.attempts,
+            state: row.state,
+            reason: row.reason,
+            ordered_at: row.ordered_at,
+            deadline: row.deadline,
+            dispatched_at: row.dispatched_at,
+            delivered_at: row.delivered_at,
+            failed_at: row.failed_at,
+            verified_at: row.verified_at,
+            dispatch_millis: row.dispatch_millis,
+            delivery_millis: row.delivery_millis,
+        }
+    }
+}
+
+/// List deliveries
+#[utoipa::path(get, path = "/v1/security/deliveries", operation_id = "security_deliveries", tag = "security",
+    params(Wanted), responses((status = 200, description = "The last ordered first.", body = Page<Row>)))]
+pub(crate) async fn handler(
+    State(app): State<App>,
+    _client: Client<scope::SecurityRead>,
+    freshness: Freshness,
+    Query(wanted): Query<Wanted>,
+) -> Result<Answer<Page<Row>>, Problem> {
+    let limit = limit(wanted.limit)?;
+    let filter = DeliveryFilter {
+        account: wanted.account_id,
+        channel: wanted.channel,
+        state: wanted.state,
+        provider: wanted.provider,
+        country: wanted.country,
+        prefix: wanted.prefix,
+        from: wanted.from,
+        before: wanted.before,
+    };
+    let position = freshness.reached(&app, Position::START).await?;
+    let rows = app.views.deliveries(filter, wanted.cursor.as_deref(), limit).await?;
+    Ok(Answer::ok(Page::of(rows)).at(position))
+}

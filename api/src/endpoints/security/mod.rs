@@ -1,0 +1,9 @@
+//! What security teams ask, and what support may do.
+
+pub(crate) mod account;
+pub(crate) mod accounts;
+pub(crate) mod adoption;
+pub(crate) mod deliveries;
+pub(crate) mod lockouts;
+pub(crate) mod reset;
+pub(crate) mod unlock;

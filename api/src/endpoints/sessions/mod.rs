@@ -1,0 +1,4 @@
+//! Sessions of an account.
+
+pub(crate) mod list;
+pub(crate) mod revoke;

@@ -1,7 +1,7 @@
 //! The contract: small named cases that every adapter passes, so that the rest of Countersign need not
 //! know which one it runs on. Feature `contract`.
 //!
-//! An adapter's test implements [`LogUnderTest`] and lists the cases with [`contract!`](crate::contract):
+//! An adapter's test implements [`LogUnderTest`] and lists the cases with [`contract!`](macro@crate::contract):
 //!
 //! ```ignore
 //! event_store::contract!(MyLog);

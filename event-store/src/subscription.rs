@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use schemas::envelope::{Position, StoredEvent};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::port::{EventLog, LogError};
 
@@ -16,30 +16,32 @@ pub struct Subscription {
     announced: watch::Receiver<Position>,
     after: Position,
     batch: usize,
+    /// When the log was last asked. Kept here, so that waits that are cancelled add up.
+    asked: Instant,
 }
 
 /// Follows the log from after a position: none skipped, none reordered, none twice.
 pub fn subscribe(log: Arc<dyn EventLog>, after: Position, batch: usize) -> Subscription {
     let announced = log.watch();
-    Subscription { log, announced, after, batch: batch.max(1) }
+    Subscription { log, announced, after, batch: batch.max(1), asked: Instant::now() }
 }
 
 impl Subscription {
     /// The next events, at least one: waits for it. May be cancelled; what was not returned comes again.
     pub async fn next(&mut self) -> Result<Vec<StoredEvent>, LogError> {
-        let mut is_worth_asking = *self.announced.borrow_and_update() > self.after;
         loop {
-            if is_worth_asking {
+            let is_announced = *self.announced.borrow_and_update() > self.after;
+            if is_announced || self.asked.elapsed() >= ASK_AGAIN {
                 let events = self.log.read_all(self.after, self.batch).await?;
+                self.asked = Instant::now();
                 if let Some(last) = events.last() {
                     self.after = last.position;
                     return Ok(events);
                 }
             }
-            match tokio::time::timeout(ASK_AGAIN, self.announced.changed()).await {
-                Ok(Ok(())) => is_worth_asking = *self.announced.borrow_and_update() > self.after,
-                Ok(Err(_)) => return Err(LogError::Unavailable("the event log is closed".to_owned())),
-                Err(_) => is_worth_asking = true,
+            let woken = tokio::time::timeout_at(self.asked + ASK_AGAIN, self.announced.changed()).await;
+            if let Ok(Err(_)) = woken {
+                return Err(LogError::Unavailable("the event log is closed".to_owned()));
             }
         }
     }

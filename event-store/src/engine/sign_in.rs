@@ -8,7 +8,7 @@ use domain::{
     limits,
     outcome::Refusal,
     secret::{SecretText, to_hex},
-    values::EmailAddress,
+    values::{Caller, EmailAddress, Scope},
 };
 use schemas::envelope::Position;
 use tokio::time::Instant;
@@ -28,6 +28,11 @@ impl Engine {
         request: &Request,
     ) -> Result<(Option<AccountId>, Executed), ExecuteError> {
         let begun = Instant::now();
+        if matches!(request.caller, Caller::ApiClient(..)) && !request.caller.has(Scope::SessionsIssue) {
+            // The account's rules say the same, but only of an account that is there.
+            let outcome = Err(Refusal::Forbidden);
+            return Ok((None, Executed { outcome, position: Position::START, replayed: false }));
+        }
         let address = self.stream_of(email).await?;
         // Known or not, attempts on one address take turns: parallel ones must not tell them apart either.
         let _turn = self.inner.sign_ins.turn(&address).await;

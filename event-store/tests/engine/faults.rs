@@ -22,6 +22,8 @@ struct Lossy {
     log: Arc<dyn EventLog>,
     lose_before: AtomicU32,
     lose_after: AtomicU32,
+    /// Announces nothing.
+    silent: Option<watch::Sender<Position>>,
 }
 
 fn take_one(count: &AtomicU32) -> bool {
@@ -54,7 +56,7 @@ impl EventLog for Lossy {
         self.log.last_position().await
     }
     fn watch(&self) -> watch::Receiver<Position> {
-        self.log.watch()
+        self.silent.as_ref().map_or_else(|| self.log.watch(), watch::Sender::subscribe)
     }
     async fn receipt(&self, key: &[u8; 32], now: Timestamp) -> Result<Option<Receipt>, LogError> {
         self.log.receipt(key, now).await
@@ -62,8 +64,12 @@ impl EventLog for Lossy {
 }
 
 async fn over_lossy(fixture: &Fixture, before: u32, after: u32) -> Engine {
-    let log =
-        Lossy { log: fixture.store.clone(), lose_before: AtomicU32::new(before), lose_after: AtomicU32::new(after) };
+    let log = Lossy {
+        log: fixture.store.clone(),
+        lose_before: AtomicU32::new(before),
+        lose_after: AtomicU32::new(after),
+        silent: None,
+    };
     let parts = EngineParts {
         log: Arc::new(log),
         keys: Arc::clone(&fixture.keys),
@@ -103,4 +109,28 @@ async fn an_answer_that_stays_lost_is_unavailable_and_the_key_finds_it_later() {
     assert!(again.replayed);
     assert_eq!(again.outcome, Ok(Outcome::SendClaimed { attempt: 1 }));
     assert_eq!(fixture.store.head(&stream).await.unwrap(), Version(1));
+}
+
+#[tokio::test]
+async fn a_log_that_announces_nothing_is_followed_all_the_same_even_by_impatient_readers() {
+    let fixture = Fixture::start().await;
+    let log = Arc::new(Lossy {
+        log: fixture.store.clone(),
+        lose_before: AtomicU32::new(0),
+        lose_after: AtomicU32::new(0),
+        silent: Some(watch::Sender::new(Position::START)),
+    });
+    let mut subscription = event_store::subscription::subscribe(log, Position::START, 10);
+    let request = fixture.request(Caller::Worker);
+    let stream = stream(&fixture);
+    fixture.engine.execute_on::<Tally>(&stream, &Ask::Count, &request).await.unwrap().outcome.unwrap();
+    let begun = tokio::time::Instant::now();
+    let events = loop {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+        let patience = std::time::Duration::from_millis(20);
+        if let Ok(events) = tokio::time::timeout(patience, subscription.next()).await {
+            break events.unwrap();
+        }
+    };
+    assert_eq!(events.len(), 1);
 }

@@ -1,10 +1,10 @@
 //! The edge: what every request passes, in one layer, because each layer costs every request an allocation.
 //! Request id, span, time-out, caught panics, security headers, metrics, and the one place where causes are logged.
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::{any::Any, net::SocketAddr, panic::AssertUnwindSafe};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -29,7 +29,7 @@ const NO_ROUTE: &str = "none";
 
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = match request_id(&app, request.headers()) {
+    let id = match request_id(&app, &request) {
         Ok(id) => id,
         Err(problem) => return problem.into_response(),
     };
@@ -59,9 +59,10 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
 }
 
 /// A proxy of ours may have given the request an id; anybody else gets one of ours.
-fn request_id(app: &AppState, headers: &HeaderMap) -> Result<Uuid, Problem> {
-    if !app.config.trusted_proxies.is_empty()
-        && let Some(id) = headers.get(headers::REQUEST_ID).and_then(|id| id.to_str().ok()?.parse().ok())
+fn request_id(app: &AppState, request: &Request) -> Result<Uuid, Problem> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    if peer.is_some_and(|ConnectInfo(peer)| app.is_trusted_proxy(peer.ip()))
+        && let Some(id) = request.headers().get(headers::REQUEST_ID).and_then(|id| id.to_str().ok()?.parse().ok())
     {
         return Ok(id);
     }

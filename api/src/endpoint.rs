@@ -124,24 +124,36 @@ fn describe(operation: &mut Operation, path: &str, about: About) {
     codes.sort_unstable();
     codes.dedup();
     add_problems(operation, &codes);
-    if about.kind != Kind::Read {
-        for response in operation.responses.responses.values_mut() {
-            if let RefOr::T(response) = response {
-                response.headers.entry("Countersign-Position".to_owned()).or_insert_with(|| position_header().into());
-            }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.starts_with('2')
+        {
+            describe_success(response, about.kind);
         }
+    }
+}
+
+fn describe_success(response: &mut Response, kind: Kind) {
+    let header = |schema: Type, description: &str| {
+        HeaderBuilder::new()
+            .schema(Some(ObjectBuilder::new().schema_type(schema)))
+            .description(Some(description))
+            .build()
+            .into()
+    };
+    if kind != Kind::Read {
+        let description =
+            "How far the log or the view had got; opaque, comparable. Refusals that are history tell it too.";
+        response.headers.insert("Countersign-Position".to_owned(), header(Type::Integer, description));
+    }
+    if matches!(kind, Kind::Command | Kind::Authorized) {
+        let description = "`true` when this is the first answer to the idempotency key, repeated.";
+        response.headers.insert("Idempotency-Replayed".to_owned(), header(Type::String, description));
     }
 }
 
 fn bearer(scope: Option<Scope>) -> SecurityRequirement {
     SecurityRequirement::new("bearer", scope.map(Scope::name))
-}
-
-fn position_header() -> utoipa::openapi::Header {
-    HeaderBuilder::new()
-        .schema(Some(ObjectBuilder::new().schema_type(Type::Integer)))
-        .description(Some("How far the log or the view had got; opaque, comparable."))
-        .build()
 }
 
 /// Groups codes by status: OpenAPI has one response per status.

@@ -155,6 +155,7 @@ pub struct Document<'a> {
 
 /// What [`Members`] is to the OpenAPI document.
 #[derive(utoipa::ToSchema)]
+#[schema(as = ProblemMembers)]
 #[expect(dead_code, reason = "describes members, never built")]
 struct MembersSchema {
     /// The field, header or parameter that `invalid_request` is about.

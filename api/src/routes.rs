@@ -6,6 +6,7 @@ use utoipa::openapi::{
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     tag::TagBuilder,
 };
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
         access_tokens, accounts, api_keys, audit, dev, email, health, introspect, methods, password, recovery_codes,
         security, sessions, sign_in, sign_out, verifications,
     },
+    problem::Document,
     state::App,
 };
 
@@ -90,6 +92,9 @@ fn document() -> OpenApi {
         ))
         .build();
     let mut components = Components::new();
+    let mut schemas = vec![(Document::name().into_owned(), Document::schema())];
+    Document::schemas(&mut schemas);
+    components.schemas.extend(schemas);
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let tags = [
         ("accounts", "Sign up, confirm the address, change it, erase the account."),

@@ -184,6 +184,7 @@ pub(crate) use told;
 
 /// A session that began.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
 pub(crate) struct SessionShape {
     /// The account.
     #[schema(value_type = Uuid)]
@@ -218,6 +219,7 @@ impl SessionShape {
 
 /// A code that was sent.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CodeSent)]
 pub(crate) struct CodeSentShape {
     /// Masked address or number.
     pub sent_to: String,

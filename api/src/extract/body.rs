@@ -8,7 +8,10 @@ use domain::{
     secret::SecretText,
     values::{EnteredCode, InvalidValue},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::error::Category;
 
 use crate::problem::{Code, Problem};
@@ -47,7 +50,11 @@ pub(super) fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> R
         let path = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
-            Category::Data => explain(&path, &error.to_string()),
+            // What is no JSON at all is that first, whatever its beginning lacks.
+            Category::Data => match serde_json::from_slice::<IgnoredAny>(bytes) {
+                Ok(_) => explain(&path, &error.to_string()),
+                Err(error) => not_json(&error),
+            },
             Category::Syntax | Category::Eof | Category::Io => not_json(&error),
         }
     })?;
@@ -166,6 +173,7 @@ mod tests {
             &b"{"[..],
             b"nonsense",
             b"{\"name\": \"a\"} trailing",
+            b"{} {}",
             b"\xff\xfe",
             b"{\"name\": \"\\ud800\"}",
             b"{\"name\": \"\xff\"}",

@@ -1,9 +1,6 @@
 //! Parameters after the question mark. Unknown ones are refused, like unknown fields.
 
-use axum::{
-    extract::{FromRequestParts, Query as Plain},
-    http::request::Parts,
-};
+use axum::{extract::FromRequestParts, http::request::Parts};
 use serde::de::DeserializeOwned;
 
 use super::body::explain;
@@ -16,13 +13,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        Plain::<T>::try_from_uri(&parts.uri).map(|Plain(query)| Self(query)).map_err(|rejection| {
-            // The message of the innermost error names the field.
-            let mut innermost: &dyn std::error::Error = &rejection;
-            while let Some(source) = innermost.source() {
-                innermost = source;
-            }
-            explain("", &innermost.to_string())
-        })
+        let query = parts.uri.query().unwrap_or_default().as_bytes();
+        let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query));
+        serde_path_to_error::deserialize(deserializer)
+            .map(Self)
+            .map_err(|error| explain(&error.path().to_string(), &error.inner().to_string()))
     }
 }

@@ -36,6 +36,7 @@ pub(crate) async fn handler(
 ) -> Result<Answer<CodeSentShape>, Problem> {
     let command = Command::ResendEnrollmentCode { method_id };
     let executed = app.engine.execute(account.id, command, &incoming.request(&app, account.caller)?).await?;
-    let (sent, reached) = told!(executed, "resend_enrollment_code", Outcome::CodeSent(sent) => sent.into());
+    let (sent, reached) =
+        told!(executed, "resend_enrollment_code", Outcome::SmsEnrollmentStarted { sent, .. } => sent.into());
     Ok(Answer::new(StatusCode::ACCEPTED, sent).after(reached))
 }

@@ -1,0 +1,13 @@
+//! The router over the engine, the views and the operations of a test.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod audit;
+mod authorization;
+mod bad_input;
+mod document;
+mod edge;
+mod idempotency;
+mod security;
+mod server;
+mod shapes;

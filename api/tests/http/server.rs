@@ -1,0 +1,357 @@
+//! A whole service in a directory of its own, without a listener: requests go straight to the router. Every
+//! answer is held against the OpenAPI document on the way back.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use api::{ApiConfig, ApiState, DevInbox};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::ConnectInfo,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
+};
+use domain::{
+    api_key::{ApiKey, ApiKeyCommand},
+    ids::{AccountId, ApiKeyId, StreamId},
+    outcome::Outcome,
+    state::Progress,
+    time::Timestamp,
+    values::{Caller, Channel, FreeText, Scope},
+};
+use event_store::{
+    port::Clock,
+    testing::{Fixture, FixtureOptions, Scratch},
+};
+use projections::{
+    operations::Operations,
+    sqlite::{SqliteViews, ViewParts},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::ServiceExt;
+use vault::{KeyRing, Token, TokenKind};
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+pub struct Server {
+    pub fixture: Fixture,
+    pub operations: Arc<Operations>,
+    router: Router,
+    document: Value,
+    _scratch: Scratch,
+    _stop: DropGuard,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub json: Value,
+}
+
+impl Answer {
+    /// The same, when it has this status.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+    /// The same, when it is this problem.
+    #[track_caller]
+    pub fn refuses(self, status: u16, code: &str) -> Self {
+        let answer = self.is(status);
+        assert_eq!(answer.json["code"], code, "{}", answer.text);
+        assert_eq!(answer.json["status"], status);
+        assert_eq!(answer.json["type"], format!("urn:countersign:problem:{code}"));
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        if status == 429 || status == 503 {
+            assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+        }
+        answer
+    }
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+    #[track_caller]
+    pub fn text_at(&self, pointer: &str) -> String {
+        let value = self.json.pointer(pointer);
+        value.and_then(Value::as_str).unwrap_or_else(|| panic!("no text at {pointer} in {}", self.text)).to_owned()
+    }
+}
+
+/// A request to be.
+pub struct Call<'a> {
+    server: &'a Server,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Body,
+    peer: SocketAddr,
+}
+
+impl Call<'_> {
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().unwrap();
+        self.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        self
+    }
+    pub fn peer(mut self, address: &str) -> Self {
+        self.peer = address.parse().unwrap();
+        self
+    }
+    pub fn json(self, body: &Value) -> Self {
+        self.raw("application/json", body.to_string().into_bytes())
+    }
+    pub fn raw(mut self, content_type: &str, body: Vec<u8>) -> Self {
+        if !content_type.is_empty() {
+            self.headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+        }
+        self.body = Body::from(body);
+        self
+    }
+    pub fn request(self) -> Request<Body> {
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.path.parse().unwrap();
+        *request.headers_mut() = self.headers;
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request
+    }
+    pub async fn send(self) -> Answer {
+        let server = self.server;
+        let (method, path) = (self.method.clone(), self.path.clone());
+        let response = server.router.clone().oneshot(self.request()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 10_000_000).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let answer = Answer { status: parts.status, headers: parts.headers, text, json };
+        server.is_documented(&method, &path, &answer);
+        answer
+    }
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(FixtureOptions::default(), ApiConfig { dev_inbox: DevInbox::Loopback, ..ApiConfig::default() }).await
+    }
+
+    pub async fn with(options: FixtureOptions, config: ApiConfig) -> Self {
+        let fixture = Fixture::with(options).await;
+        let scratch = Scratch::new().unwrap();
+        let cancel = CancellationToken::new();
+        let parts = ViewParts {
+            log: fixture.store.clone(),
+            keys: Arc::clone(&fixture.keys),
+            clock: fixture.clock.clone() as Arc<dyn Clock>,
+        };
+        let views = Arc::new(SqliteViews::open(&scratch.file("views.db"), parts).await.unwrap());
+        tokio::spawn(Arc::clone(&views).run(cancel.clone()));
+        let operations = Self::operations(&scratch.file("operations.db")).await;
+        let state = ApiState {
+            engine: fixture.engine.clone(),
+            views,
+            operations: Arc::clone(&operations),
+            config,
+            shutdown: cancel.clone(),
+        };
+        let router = api::router(state).unwrap();
+        let document = serde_json::to_value(api::openapi()).unwrap();
+        Self { fixture, operations, router, document, _scratch: scratch, _stop: cancel.drop_guard() }
+    }
+
+    async fn operations(path: &Path) -> Arc<Operations> {
+        Arc::new(Operations::open(path, Arc::new(KeyRing::generate().unwrap())).await.unwrap())
+    }
+
+    pub fn call(&self, method: &str, path: &str) -> Call<'_> {
+        Call {
+            server: self,
+            method: method.parse().unwrap(),
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: Body::empty(),
+            peer: SocketAddr::from(([127, 0, 0, 1], 40_000)),
+        }
+    }
+    pub fn get(&self, path: &str) -> Call<'_> {
+        self.call("GET", path)
+    }
+    pub fn post(&self, path: &str) -> Call<'_> {
+        self.call("POST", path)
+    }
+    pub fn delete(&self, path: &str) -> Call<'_> {
+        self.call("DELETE", path)
+    }
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+    pub fn now(&self) -> Timestamp {
+        self.fixture.clock.now()
+    }
+
+    /// Every answer of an endpoint is one that the document promises.
+    #[track_caller]
+    fn is_documented(&self, method: &Method, path: &str, answer: &Answer) {
+        let path = path.split('?').next().unwrap();
+        let Some(operation) = self.operation(method, path) else { return };
+        let response = &operation["responses"][answer.status.as_str()];
+        assert!(!response.is_null(), "{method} {path} answers {} undocumented: {}", answer.status, answer.text);
+        if let Some(code) = answer.json["code"].as_str().filter(|_| answer.status.as_u16() >= 400) {
+            let codes = response["description"].as_str().unwrap();
+            assert!(codes.contains(&format!("`{code}`")), "{method} {path} answers {code} undocumented");
+        }
+    }
+
+    fn operation(&self, method: &Method, path: &str) -> Option<&Value> {
+        let fits = |template: &str| {
+            let (wanted, given): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+            let same =
+                |(wanted, given): (&&str, &&str)| wanted == given || (wanted.starts_with('{') && !given.is_empty());
+            wanted.len() == given.len() && wanted.iter().zip(&given).all(same)
+        };
+        let paths = self.document["paths"].as_object().unwrap();
+        let exact = paths.get(path).or_else(|| paths.iter().find(|(template, _)| fits(template)).map(|(_, item)| item));
+        exact?.get(method.as_str().to_ascii_lowercase())
+    }
+
+    /// A key with these scopes.
+    pub async fn api_key(&self, scopes: &[Scope]) -> String {
+        let id = ApiKeyId(self.fixture.uuid());
+        let command = ApiKeyCommand::IssueApiKey {
+            api_key_id: id,
+            name: FreeText::parse("test").unwrap(),
+            scopes: scopes.iter().copied().collect(),
+            expires_at: None,
+        };
+        let request = self.fixture.request(Caller::Operator);
+        let executed =
+            self.fixture.engine.execute_on::<ApiKey>(&StreamId::ApiKey(id), &command, &request).await.unwrap();
+        let Outcome::ApiKeyIssued { secret, .. } = executed.outcome.unwrap() else { panic!("no key") };
+        Token { kind: TokenKind::ApiKey, stream: id.0, id: id.0, secret }.encode().expose().clone()
+    }
+
+    /// The last code that was ordered for an account over a channel.
+    pub async fn code(&self, account: &str, channel: Channel) -> String {
+        let account: AccountId = account.parse().unwrap();
+        let state = self.fixture.engine.load(account).await.unwrap().state;
+        let pending = |progress: &Progress| matches!(progress, Progress::Pending { .. });
+        let verifications = state.verifications.values().filter(|verification| pending(&verification.progress));
+        let verifications = verifications.flat_map(|verification| &verification.codes);
+        let enrollments = state.enrollments.values().flat_map(|enrollment| &enrollment.codes);
+        let challenge = verifications
+            .chain(enrollments)
+            .filter(|code| code.challenge.channel == channel)
+            .max_by_key(|code| (code.sent_at, code.challenge.verification_id))
+            .unwrap()
+            .challenge;
+        let key = self.fixture.keys.key(&StreamId::Account(account)).await.unwrap().unwrap();
+        key.one_time_code(&challenge).expose().clone()
+    }
+
+    /// The code that an authenticator app shows now.
+    pub fn totp(&self, secret: &str) -> String {
+        let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
+        totp_rs::Builder::new()
+            .with_algorithm(totp_rs::Algorithm::SHA1)
+            .with_digits(6)
+            .with_step_duration(30)
+            .with_secret(secret)
+            .build()
+            .unwrap()
+            .generate(self.now().as_seconds())
+            .to_string()
+    }
+
+    /// Signs up and confirms the address.
+    pub async fn sign_up(&self, email: &str) -> String {
+        let body = json!({"email": email, "password": PASSWORD});
+        let account = self.post("/v1/accounts").json(&body).send().await.is(201).text_at("/account_id");
+        let code = self.code(&account, Channel::Email).await;
+        let path = format!("/v1/accounts/{account}/email/verify");
+        self.post(&path).json(&json!({"code": code})).send().await.is(200);
+        account
+    }
+
+    /// Signs in where no second factor is asked for.
+    pub async fn sign_in(&self, email: &str) -> String {
+        let body = json!({"email": email, "password": PASSWORD});
+        self.post("/v1/sign-in").json(&body).send().await.is(200).text_at("/session_token")
+    }
+
+    /// A person with an account and a session.
+    pub async fn person(&self, email: &str) -> Person<'_> {
+        let account = self.sign_up(email).await;
+        let session = self.sign_in(email).await;
+        Person {
+            server: self,
+            email: email.to_owned(),
+            account,
+            session,
+            totp: String::new(),
+            recovery_codes: Vec::new(),
+        }
+    }
+
+    /// A person with an authenticator app.
+    pub async fn person_with_totp(&self, email: &str) -> Person<'_> {
+        let mut person = self.person(email).await;
+        person.add_totp().await;
+        person
+    }
+}
+
+/// Someone with an account and a session.
+pub struct Person<'a> {
+    pub server: &'a Server,
+    pub email: String,
+    pub account: String,
+    pub session: String,
+    pub totp: String,
+    pub recovery_codes: Vec<String>,
+}
+
+impl Person<'_> {
+    pub fn get(&self, path: &str) -> Call<'_> {
+        self.server.get(path).bearer(&self.session)
+    }
+    pub fn post(&self, path: &str) -> Call<'_> {
+        self.server.post(path).bearer(&self.session)
+    }
+    pub fn call(&self, method: &str, path: &str) -> Call<'_> {
+        self.server.call(method, path).bearer(&self.session)
+    }
+    pub async fn verification(&self, purpose: &str) -> String {
+        let body = json!({"purpose": purpose});
+        self.post("/v1/verifications").json(&body).send().await.is(201).text_at("/verification/id")
+    }
+    /// A verification that was completed by the app.
+    pub async fn verified(&self, purpose: &str) -> String {
+        let id = self.verification(purpose).await;
+        self.server.fixture.clock.advance(domain::time::Seconds(60));
+        let body = json!({"method": "totp", "code": self.server.totp(&self.totp)});
+        self.post(&format!("/v1/verifications/{id}/attempts")).json(&body).send().await.is(200);
+        id
+    }
+    /// The first method: an authenticator app.
+    pub async fn add_totp(&mut self) {
+        let id = self.verification("add_method").await;
+        let code = self.server.code(&self.account, Channel::Email).await;
+        let path = format!("/v1/verifications/{id}/attempts");
+        self.post(&path).json(&json!({"method": "email", "code": code})).send().await.is(200);
+        let started = self.post("/v1/accounts/me/methods/totp").send().await.is(201);
+        self.totp = started.text_at("/secret");
+        let path = format!("/v1/accounts/me/methods/{}/enable", started.json["method_id"]);
+        let body = json!({"code": self.server.totp(&self.totp), "label": "Phone"});
+        let enabled = self.post(&path).json(&body).send().await.is(200);
+        self.recovery_codes = serde_json::from_value(enabled.json["recovery_codes"].clone()).unwrap();
+    }
+}

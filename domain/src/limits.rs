@@ -2,6 +2,7 @@
 //! The limiter keeps the counts under keyed hashes, beside the views; the rules are here.
 
 use crate::{
+    ids::AccountId,
     policy::{Limit, Limits},
     values::{EmailAddress, Origin, PhoneNumber},
 };
@@ -99,6 +100,17 @@ pub fn confirmation_attempt(limits: &Limits, address: &EmailAddress) -> Vec<Char
     vec![charge(
         LimitName::ConfirmationFailuresPerAddress,
         address.canonical(),
+        limits.confirmation_failures_per_address,
+        true,
+    )]
+}
+
+/// A code of a forgotten password's mail. Counted per account, which stands for its address: an account
+/// that does not exist has an id of its own per address too, so the two are limited alike.
+pub fn reset_attempt(limits: &Limits, account: AccountId) -> Vec<Charge> {
+    vec![charge(
+        LimitName::ConfirmationFailuresPerAddress,
+        format!("password reset of {account}"),
         limits.confirmation_failures_per_address,
         true,
     )]

@@ -317,7 +317,8 @@ impl Rules<'_> {
         let issued = self.valid_code(&verification.codes, Channel::Email, None)?;
         let entered = super::codes::digits(code, 6)?;
         // Neither the locks nor the cap bound guesses at these codes, since a stranger may ask for them.
-        self.allowed(limits::confirmation_attempt(&self.context.policy.limits, self.email()?))?;
+        let account = self.state.id.ok_or(Refusal::NotFound)?;
+        self.allowed(limits::reset_attempt(&self.context.policy.limits, account))?;
         if self.code_matches(issued.challenge, &entered)? {
             Ok(Judgement::Right(Proof::of(FactorKind::Email, None)))
         } else {

@@ -1,11 +1,14 @@
 //! The rules, as sentences: what happened, who asks what and when, what follows.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod enrollment;
 mod histories;
 mod kit;
 mod locks;
+mod methods;
 mod recovery;
 mod sends;
+mod sessions;
 mod sign_in;
 mod sign_up;
 mod totp;

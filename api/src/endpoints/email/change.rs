@@ -31,7 +31,7 @@ pub(crate) const ABOUT: About = About {
 pub(crate) struct Request {
     /// The new one; a code is sent there.
     email: String,
-    /// The current password, when two-factor authentication is off.
+    /// The current password, when the account has one.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<SecretText>,
 }

@@ -1,0 +1,159 @@
+//! `doctor`: looks at everything Countersign depends on, and says what to do.
+
+use std::{collections::HashMap, fs, os::unix::fs::PermissionsExt, process::ExitCode, sync::Arc};
+
+use event_store::{
+    codec,
+    port::{EventLog, KeyStore, WrappedKey},
+};
+use schemas::envelope::{Position, Version};
+
+use super::{projections::views, say};
+use crate::{
+    Failure,
+    config::Config,
+    place::{self, Opened, Opening},
+};
+
+const PAGE: usize = 1_000;
+/// Views that are farther behind than this while a server runs need a look.
+const NOTABLE_LAG: u64 = 10_000;
+
+/// What was found out about one thing.
+enum Finding {
+    /// All well.
+    Well(String),
+    /// Works, but someone should know.
+    Note(String),
+    /// Needs a hand: what is wrong, and what to do.
+    Ill(String, String),
+}
+
+/// Runs every check. Exit code 1 when something needs a hand.
+pub async fn doctor(config: &Config) -> Result<ExitCode, Failure> {
+    let opened = Opened::open(config, Opening::Existing).await?;
+    let mut findings = vec![("settings", Finding::Well("read".to_owned())), ("data folder", folder(config))];
+    findings.push(("key ring", data_keys(&opened).await?));
+    findings.push(("log", log(&opened).await?));
+    findings.push(("views", views_lag(config, &opened).await?));
+    findings.push(("erasure", erasures(&opened).await?));
+    opened.close().await;
+    let mut is_well = true;
+    for (what, finding) in findings {
+        match finding {
+            Finding::Well(text) => say(format_args!("ok    {what}: {text}"))?,
+            Finding::Note(text) => say(format_args!("note  {what}: {text}"))?,
+            Finding::Ill(text, cure) => {
+                is_well = false;
+                say(format_args!("ILL   {what}: {text}\n      what to do: {cure}"))?;
+            }
+        }
+    }
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn folder(config: &Config) -> Finding {
+    let path = config.data.display();
+    match fs::metadata(&config.data) {
+        Ok(found) if found.permissions().mode() & 0o007 != 0 => {
+            Finding::Ill(format!("{path} is open to every user of this machine"), format!("chmod o-rwx {path}"))
+        }
+        Ok(_) => Finding::Well(path.to_string()),
+        Err(error) => Finding::Ill(format!("{path}: {error}"), "name the right folder with --data".to_owned()),
+    }
+}
+
+/// Every data key opens with the ring; those under an older key of it are counted.
+async fn data_keys(opened: &Opened) -> Result<Finding, Failure> {
+    let ring = opened.keys.ring();
+    let (mut count, mut older, mut closed) = (0_u64, 0_u64, 0_u64);
+    let mut after: Option<String> = None;
+    loop {
+        let page = opened.store.list_not_under(0, after.as_deref(), PAGE).await.map_err(Failure::other)?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        for (stream, wrapped) in page {
+            let WrappedKey::Wrapped { ring_key, bytes } = wrapped else { continue };
+            count += 1;
+            older += u64::from(ring_key != ring.current());
+            closed += u64::from(ring.unwrap(&stream, ring_key, &bytes).is_err());
+        }
+    }
+    Ok(if closed > 0 {
+        Finding::Ill(
+            format!("{closed} of {count} data keys do not open"),
+            "restore the key ring that belongs to this data from its backup".to_owned(),
+        )
+    } else if older > 0 {
+        Finding::Note(format!(
+            "opens all {count} data keys, {older} of them wrapped by an older key: an interrupted rotation; \
+             `countersign keyring rotate` completes it"
+        ))
+    } else {
+        Finding::Well(format!("opens all {count} data keys with key {}", ring.current()))
+    })
+}
+
+/// The log reads from end to end: positions rise, versions have no gaps, every event is understood.
+async fn log(opened: &Opened) -> Result<Finding, Failure> {
+    let restore = || "restore the data folder from its last backup, and keep this one for analysis".to_owned();
+    let mut versions: HashMap<Arc<str>, Version> = HashMap::new();
+    let (mut after, mut count) = (Position::START, 0_u64);
+    loop {
+        let page = match opened.store.read_all(after, PAGE).await {
+            Ok(page) => page,
+            Err(error) => return Ok(Finding::Ill(error.to_string(), restore())),
+        };
+        if page.is_empty() {
+            return Ok(Finding::Well(format!("{count} events in {} streams, no gaps", versions.len())));
+        }
+        for event in page {
+            let version = versions.entry(Arc::clone(&event.stream)).or_default();
+            if event.position <= after || event.version != version.plus(1) {
+                return Ok(Finding::Ill(format!("a gap before position {}", event.position), restore()));
+            }
+            if let Err(error) = codec::decode(&event, None) {
+                return Ok(Finding::Ill(
+                    format!("the event at position {} cannot be read: {error}", event.position),
+                    "run the version of Countersign that wrote it, or a later one".to_owned(),
+                ));
+            }
+            *version = event.version;
+            after = event.position;
+            count += 1;
+        }
+    }
+}
+
+async fn views_lag(config: &Config, opened: &Opened) -> Result<Finding, Failure> {
+    if !config.data.join(place::VIEWS).exists() {
+        return Ok(Finding::Note("none yet: the next start makes them".to_owned()));
+    }
+    let views = views(config, opened).await?;
+    let status = views.status().await.map_err(Failure::other)?;
+    views.close().await;
+    let behind = status.iter().max_by_key(|view| view.lag).filter(|view| view.lag > 0);
+    Ok(match behind {
+        None => Finding::Well(format!("{} views, none behind", status.len())),
+        Some(view) if view.lag < NOTABLE_LAG => {
+            Finding::Note(format!("{} is {} positions behind: a running server catches up", view.view, view.lag))
+        }
+        Some(view) => Finding::Ill(
+            format!("{} is {} positions behind", view.view, view.lag),
+            format!(
+                "start a server with the role projections; if it stays so: countersign projections rebuild {}",
+                view.view
+            ),
+        ),
+    })
+}
+
+async fn erasures(opened: &Opened) -> Result<Finding, Failure> {
+    let unfinished = opened.engine.unfinished_erasures().await.map_err(Failure::other)?;
+    if unfinished.is_empty() {
+        return Ok(Finding::Well("no erased account's key opens".to_owned()));
+    }
+    let commands: Vec<String> =
+        unfinished.iter().map(|found| format!("countersign erase {} --yes", found.account_id)).collect();
+    Ok(Finding::Ill(format!("{} erased accounts whose key still opens", unfinished.len()), commands.join(" && ")))
+}

@@ -1,0 +1,35 @@
+//! `keyring rotate`.
+
+use super::say;
+use crate::{
+    Failure,
+    config::{Config, ConfigError},
+    place::{self, Opened, Opening},
+    serving::Serving,
+};
+
+/// Adds a key to the ring, saves the ring, then wraps every data key with the new one. A server reads its ring
+/// once, so none may run meanwhile: it could not open what is wrapped by a key that it does not know.
+pub async fn rotate(config: &Config) -> Result<(), Failure> {
+    if config.key_ring.is_some() {
+        return Err(ConfigError::new(
+            "key_ring",
+            "is given as text, which cannot be changed from here",
+            "keep the ring in a file (key_ring_file) to rotate it",
+        )
+        .into());
+    }
+    let _alone = Serving::none(&config.data)?;
+    // Opened once with the old ring: that proves that it is the right one before it is replaced.
+    let before = Opened::open(config, Opening::Existing).await?;
+    before.close().await;
+    let mut ring = place::key_ring(config)?;
+    let number = ring.rotate().map_err(Failure::other)?;
+    let path = place::key_ring_path(config);
+    ring.save(&path).map_err(Failure::other)?;
+    let opened = Opened::open(config, Opening::Existing).await?;
+    let count = opened.keys.rewrap_all().await.map_err(Failure::other)?;
+    opened.close().await;
+    say(format_args!("key {number} is the current one; {count} data keys are wrapped with it"))?;
+    say(format_args!("back up {} now, apart from the database's backups", path.display()))
+}

@@ -1,0 +1,43 @@
+//! Administrative commands. All but `keyring rotate` work beside a running server.
+
+mod doctor;
+mod erase;
+mod keyring;
+mod keys;
+mod projections;
+mod replay;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+pub use projections::views;
+
+use crate::{
+    Failure,
+    cli::{Command, KeyringCommand, KeysCommand, ProjectionsCommand},
+    config::Config,
+};
+
+/// Carries out a command other than `serve`.
+pub async fn run(command: Command, config: &Config) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(_) => Err(Failure::other("serve is no administrative command")),
+        Command::Keys(KeysCommand::Create(arguments)) => keys::create(config, arguments).await,
+        Command::Projections(ProjectionsCommand::Status { json }) => projections::status(config, json).await,
+        Command::Projections(ProjectionsCommand::Rebuild { name, json }) => {
+            projections::rebuild(config, &name, json).await
+        }
+        Command::Replay(arguments) => replay::replay(config, &arguments).await,
+        Command::Doctor => return doctor::doctor(config).await,
+        Command::Keyring(KeyringCommand::Rotate) => keyring::rotate(config).await,
+        Command::Erase(arguments) => erase::erase(config, &arguments).await,
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// Writes one line to standard output. A reader that went away (`| head`) ends the command.
+fn say(line: impl std::fmt::Display) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{line}").map_err(Failure::other)
+}

@@ -1,0 +1,219 @@
+//! `serve`: starts what the roles ask for, says where to go, and stops in order.
+
+use std::{
+    future::IntoFuture,
+    io::{self, Write},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use api::{ApiConfig, ApiState};
+use axum::serve::ListenerExt;
+use metrics_exporter_prometheus::PrometheusHandle;
+use projections::sqlite::SqliteViews;
+use tokio::{net::TcpListener, signal::unix, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use workers::WorkersConfig;
+
+use crate::{
+    Failure,
+    adapters::SealedInbox,
+    commands,
+    config::{Config, DevInbox, Role},
+    place::{Opened, Opening},
+    serving::Serving,
+    telemetry,
+};
+
+/// After the first signal, what is in flight may take this long.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Serves until told to stop.
+pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::listen()?;
+    let listener = if config.roles.contains(&Role::Api) { Some(listen(config.listen).await?) } else { None };
+    let opened = Opened::open(config, Opening::Create).await?;
+    let _serving = Serving::here(&config.data)?;
+    let metrics_listener = telemetry::metrics_listener(config.metrics_listen).await?;
+    let views = commands::views(config, &opened).await?;
+
+    let stop = CancellationToken::new();
+    let stop_background = CancellationToken::new();
+    let mut requests = JoinSet::new();
+    let mut background = JoinSet::new();
+    let addresses = Addresses {
+        api: listener.as_ref().and_then(|listener| listener.local_addr().ok()),
+        metrics: metrics_listener.local_addr().map_err(Failure::other)?,
+    };
+    if config.roles.contains(&Role::Projections) {
+        let (views, cancel) = (Arc::clone(&views), stop_background.clone());
+        background.spawn(async move {
+            if let Err(error) = views.run(cancel).await {
+                tracing::error!(%error, "the views stopped; everything else goes on");
+            }
+        });
+    }
+    spawn_workers(config, &opened, &stop_background, &mut background);
+    background.spawn(telemetry::keep_metrics_small(metrics.clone(), stop_background.clone()));
+    let router = telemetry::metrics_router(metrics);
+    let stopped = stop_background.clone().cancelled_owned();
+    background.spawn(async move {
+        let served = axum::serve(metrics_listener, router).with_graceful_shutdown(stopped).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "metrics are no longer served");
+        }
+    });
+    if let Some(listener) = listener {
+        spawn_api(config, &opened, &views, listener, stop.clone(), &mut requests)?;
+    }
+    addresses.tell(config)?;
+
+    signals.wait().await;
+    tracing::info!("stopping: finishing what is in flight; another signal stops at once");
+    stop.cancel();
+    let in_order = async {
+        while requests.join_next().await.is_some() {}
+        stop_background.cancel();
+        while background.join_next().await.is_some() {}
+        views.close().await;
+        opened.close().await;
+    };
+    tokio::select! {
+        () = in_order => {
+            tracing::info!("stopped");
+            Ok(ExitCode::SUCCESS)
+        }
+        () = signals.wait() => Err(Failure::other("stopped at once: what was in flight is unfinished, nothing acknowledged is lost")),
+        () = tokio::time::sleep(STOP_WITHIN) => Err(Failure::other("stopped after 30 seconds: something did not finish; nothing acknowledged is lost")),
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    Ok(TcpListener::bind(address).await.map_err(|error| telemetry::cannot_listen("listen", address, &error))?)
+}
+
+fn spawn_api(
+    config: &Config,
+    opened: &Opened,
+    views: &Arc<SqliteViews>,
+    listener: TcpListener,
+    stop: CancellationToken,
+    requests: &mut JoinSet<()>,
+) -> Result<(), Failure> {
+    let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let state = ApiState {
+        engine: opened.engine.clone(),
+        views: Arc::clone(views),
+        operations: Arc::clone(&opened.operations),
+        config: ApiConfig {
+            issuer: config.issuer.clone(),
+            public_url: config.public_url.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            dev_inbox: match config.dev_inbox {
+                DevInbox::Exposed => api::DevInbox::Exposed,
+                DevInbox::Loopback if is_loopback => api::DevInbox::Loopback,
+                DevInbox::Loopback | DevInbox::Off => api::DevInbox::Off,
+            },
+            ..ApiConfig::default()
+        },
+        shutdown: stop.clone(),
+    };
+    let service = api::router(state).map_err(Failure::other)?.into_make_service_with_connect_info::<SocketAddr>();
+    // Answers are small and complete: waiting for more to send only makes them late.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+        }
+    });
+    requests.spawn(async move {
+        let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).into_future().await;
+        if let Err(error) = served {
+            tracing::error!(%error, "HTTP is no longer served");
+        }
+    });
+    Ok(())
+}
+
+fn spawn_workers(config: &Config, opened: &Opened, cancel: &CancellationToken, background: &mut JoinSet<()>) {
+    let roles: Vec<workers::Role> = config.roles.iter().filter_map(|role| worker(*role)).collect();
+    if roles.is_empty() {
+        return;
+    }
+    let inbox = Arc::new(SealedInbox(Arc::clone(&opened.operations)));
+    let mut workers = WorkersConfig::with_inbox(inbox, &config.issuer);
+    workers.roles = roles;
+    workers.catalogue = workers::Catalogue::new(workers::Language::En, &config.issuer, domain(config));
+    let engine = opened.engine.clone();
+    let checkpoints = Arc::clone(&opened.operations);
+    let cancel = cancel.clone();
+    background.spawn(async move {
+        if let Err(error) = workers::run(workers, engine, checkpoints, cancel).await {
+            tracing::error!(%error, "nothing is sent: the workers did not start");
+        }
+    });
+}
+
+/// The domain that phones offer a code on, when there is one.
+fn domain(config: &Config) -> Option<&str> {
+    let (_, rest) = config.public_url.as_deref()?.split_once("://")?;
+    rest.split(['/', ':']).next()
+}
+
+fn worker(role: Role) -> Option<workers::Role> {
+    match role {
+        Role::Sms => Some(workers::Role::Sms),
+        Role::Email => Some(workers::Role::Email),
+        Role::Notices => Some(workers::Role::Notices),
+        Role::Api | Role::Projections => None,
+    }
+}
+
+/// Where this process can be reached.
+struct Addresses {
+    api: Option<SocketAddr>,
+    metrics: SocketAddr,
+}
+
+impl Addresses {
+    /// Says where to go: to a person on standard output, to a program in the log.
+    fn tell(&self, config: &Config) -> Result<(), Failure> {
+        let metrics = format!("http://{}/metrics", self.metrics);
+        let url = self.api.map(|address| format!("http://{address}"));
+        tracing::info!(url, metrics_url = metrics, data = %config.data.display(), "serving");
+        let mut lines = vec![format!("Countersign {}\n", env!("CARGO_PKG_VERSION"))];
+        if let Some(url) = url {
+            lines.push(format!("  API       {url}/v1\n  Docs      {url}/docs"));
+            if config.dev_inbox != DevInbox::Off {
+                lines.push(format!("  Messages  {url}/dev/inbox"));
+            }
+        }
+        lines.push(format!("  Metrics   {metrics}\n  Data      {}\n", config.data.display()));
+        lines.push("Stop with Ctrl-C. What to try first: README.md, \"Quickstart\".".to_owned());
+        writeln!(io::stdout(), "{}", lines.join("\n")).map_err(Failure::other)
+    }
+}
+
+/// The polite signals: Ctrl-C and `SIGTERM`.
+struct Signals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| unix::signal(kind).map_err(Failure::other);
+        Ok(Self {
+            interrupt: listen(unix::SignalKind::interrupt())?,
+            terminate: listen(unix::SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

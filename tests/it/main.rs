@@ -1,4 +1,12 @@
 //! Tests of the whole: the rule of the rooms, and journeys over the real binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod account_life;
 mod architecture;
+mod bad_input;
+mod command_line;
+mod crashes;
+mod guesses;
+mod journeys;
+mod quickstart;
+mod support;

@@ -1,0 +1,224 @@
+//! The command line: settings, exit codes, administrative commands beside a running server.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
+
+use serde_json::{Value, json};
+
+use crate::support::{Person, Server, Watcher, binary, id};
+
+fn run(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = binary();
+    command.args(arguments).arg("--data").arg(data).envs(environment.iter().copied());
+    command.output().expect("the binary starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_with_one_line_and_its_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("countersign.toml");
+    fs::write(&file, "[policy]\ncode_live = 5\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (arguments, environment, named) in [
+        (vec!["serve", "--config", file], vec![], "policy.code_live"),
+        (vec!["serve", "--config", "/no/such/file"], vec![], "--config"),
+        (vec!["serve"], vec![("COUNTERSIGN__LISTN", "x")], "COUNTERSIGN__LISTN"),
+        (vec!["serve"], vec![("COUNTERSIGN__POLICY__CODE_LIVES", "0")], "policy.code_lives"),
+        (vec!["serve"], vec![("COUNTERSIGN__LISTEN", "nowhere")], "COUNTERSIGN__LISTEN"),
+        (vec!["serve"], vec![("COUNTERSIGN__KEY_RING_FILE", "/no/such/ring")], "key_ring_file"),
+        (vec!["serve"], vec![("COUNTERSIGN__KEY_RING", "version = 1")], "key_ring"),
+        (vec!["serve"], vec![("COUNTERSIGN__LOG__LEVEL", "a=b=c")], "log.level"),
+        (vec!["doctor"], vec![], "data"),
+    ] {
+        let output = run(&data, &arguments, &environment);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?} {environment:?}: {}", stderr(&output));
+        assert_eq!(stderr(&output).trim_end().lines().count(), 1, "{}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("setting {named}")), "{}", stderr(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_taken_address_is_named() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let taken = server.base().trim_start_matches("http://");
+    let output = run(&folder.path().join("data"), &["serve", "--listen", taken], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains(taken), "{}", stderr(&output));
+}
+
+#[test]
+fn every_command_explains_itself_with_examples() {
+    for arguments in [
+        vec!["--help"],
+        vec!["serve", "--help"],
+        vec!["keys", "create", "--help"],
+        vec!["projections", "rebuild", "--help"],
+        vec!["replay", "--help"],
+        vec!["doctor", "--help"],
+        vec!["keyring", "rotate", "--help"],
+        vec!["erase", "--help"],
+    ] {
+        let output = binary().args(&arguments).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && help.contains("Example"), "{arguments:?}: {help}");
+        assert!(help.contains("  countersign "), "{arguments:?}: {help}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_printed_alone_and_works_at_once() {
+    let server = Server::start();
+    let printed = server.command(&["keys", "create", "--name", "auditor", "--scopes", "audit:read,security:read"]);
+    assert_eq!(printed.lines().count(), 1);
+    assert!(printed.starts_with("cs_key_"), "{printed}");
+    server.client().with(printed.trim()).get("/v1/audit/events").await.expect(200);
+    let (ok, out, err) = server.try_command(&["keys", "create", "--name", "x", "--scopes", "everything"]);
+    assert!(!ok && out.is_empty() && err.contains("audit:read"), "{err}");
+    let ended = ["keys", "create", "--name", "x", "--scopes", "admin", "--expires", "2020-01-01T00:00:00Z"];
+    assert!(!server.try_command(&ended).0);
+    server.leaves_nothing_behind().await;
+}
+
+#[tokio::test]
+async fn the_data_folder_is_closed_to_others_and_a_lost_ring_is_not_replaced() {
+    let mut server = Server::start();
+    Person::sign_up(&server, "radia").await;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&server.data()), 0o700);
+    let ring = server.data().join("keyring.toml");
+    assert_eq!(mode(&ring), 0o600);
+    assert!(server.terminate().success());
+
+    let kept = server.path().join("kept.toml");
+    fs::rename(&ring, &kept).unwrap();
+    let output = run(&server.data(), &["serve", "--listen", "127.0.0.1:0"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("missing") && stderr(&output).contains("backup"), "{}", stderr(&output));
+    assert!(!ring.exists(), "a fresh ring would open nothing");
+
+    // Another data folder's ring.
+    let other = tempfile::tempdir().unwrap();
+    run(&other.path().join("data"), &["keys", "create", "--name", "x", "--scopes", "admin"], &[]);
+    fs::copy(other.path().join("data/keyring.toml"), &ring).unwrap();
+    let output = run(&server.data(), &["serve", "--listen", "127.0.0.1:0"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("does not open the data"), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn a_rotated_ring_opens_everything_and_changes_no_code() {
+    let mut server = Server::start();
+    let mut person = Person::with_totp(&server, "sophie").await;
+    let (verification, holder) = person.begin_sign_in(&server).await;
+    let codes = format!("/v1/verifications/{}/codes", id(&verification));
+    let mails = person.codes_mailed().await;
+    holder.post(&codes, json!({"channel": "email"})).await.expect(202);
+    let code = holder.code(&person.email, mails + 1).await;
+
+    let (ok, _, err) = server.try_command(&["keyring", "rotate"]);
+    assert!(!ok && err.contains("a server is running"), "{err}");
+    assert!(server.terminate().success());
+    let told = server.command(&["keyring", "rotate"]);
+    assert!(told.starts_with("key 2 is the current one"), "{told}");
+
+    let server = server.kill_and_restart();
+    let holder = server.client().with(holder.token());
+    let path = format!("/v1/verifications/{}/attempts", id(&verification));
+    holder.post(&path, json!({"method": "email", "code": code})).await.expect(200);
+    person.sign_in_by_totp(&server).await;
+    let (ok, out, _) = server.try_command(&["doctor"]);
+    assert!(ok && out.contains("with key 2"), "{out}");
+    server.leaves_nothing_behind().await;
+}
+
+#[tokio::test]
+async fn the_operator_erases_an_account_for_good() {
+    let server = Server::start();
+    let watcher = Watcher::new(&server);
+    let person = Person::with_totp(&server, "ida").await;
+    let (ok, _, err) = server.try_command(&["erase", &person.account]);
+    assert!(!ok && err.contains("--yes"), "{err}");
+    server.command(&["erase", &person.account, "--yes"]);
+    server.command(&["erase", &person.account, "--yes"]);
+    assert!(!server.try_command(&["erase", "00000000-0000-7000-8000-000000000000", "--yes"]).0);
+
+    let history = watcher.own_history(&person.account).await;
+    assert_eq!(history.iter().filter(|event| event["type"] == "AccountErased").count(), 1);
+    let replay = server.command(&["replay", &person.account, "--json"]);
+    let first: Value = serde_json::from_str(replay.lines().next().unwrap()).unwrap();
+    assert!(first["changes"].to_string().contains("[erased]"), "{first}");
+    let answer = person.client.get("/v1/accounts/me/methods").await;
+    assert_eq!(answer.status, 401, "{}", answer.body);
+    let (ok, out, err) = server.try_command(&["doctor"]);
+    assert!(ok, "{out}{err}");
+    // The address is free again.
+    Person::sign_up_again(&server, &person.email).await;
+    server.leaves_nothing_behind().await;
+}
+
+#[tokio::test]
+async fn views_tell_where_they_are_and_can_be_rebuilt_beside_the_server() {
+    let server = Server::start();
+    let watcher = Watcher::new(&server);
+    let person = Person::with_totp(&server, "annie").await;
+    watcher.account(&person.account).await;
+    let status = server.command(&["projections", "status", "--json"]);
+    let views: Vec<Value> = status.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(views.iter().any(|view| view["view"] == "account_methods"), "{status}");
+    assert!(server.command(&["projections", "status"]).contains("account_methods"));
+    let report = server.command(&["projections", "rebuild", "account_methods"]);
+    assert!(report.contains("equal"), "{report}");
+    let (ok, _, err) = server.try_command(&["projections", "rebuild", "nonsense"]);
+    assert!(!ok && err.contains("nonsense"), "{err}");
+    // The server goes on with the rebuilt one.
+    person.client.patch("/v1/accounts/me/methods/1", json!({"label": "new name"})).await.expect(200);
+    assert_eq!(watcher.account(&person.account).await["two_factor_enabled"], true);
+    server.leaves_nothing_behind().await;
+}
+
+#[tokio::test]
+async fn the_views_come_back_by_themselves_when_their_file_is_gone() {
+    let mut server = Server::start();
+    let person = Person::with_totp(&server, "mina").await;
+    assert!(server.terminate().success());
+    fs::remove_file(server.data().join("views.db")).unwrap();
+    let server = server.kill_and_restart();
+    let watcher = Watcher::new(&server);
+    assert_eq!(watcher.account(&person.account).await["two_factor_enabled"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_flight_is_finished_before_the_end() {
+    let mut server = Server::start();
+    let client = server.client();
+    let mut requests = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let client = client.clone();
+        requests.spawn(async move {
+            let body = json!({"email": format!("last-{number}@example.com"), "password": crate::support::PASSWORD});
+            let body = Some(body.to_string().into_bytes());
+            client.try_send(reqwest::Method::POST, "/v1/accounts", body, "application/json").await
+        });
+    }
+    // The first answer shows that the rest is on its way.
+    let first = requests.join_next().await.unwrap().unwrap().expect("an answer");
+    assert_eq!(first.status, 201);
+    let status = tokio::task::block_in_place(|| server.terminate());
+    assert!(status.success(), "{status}");
+    let mut answered = 1;
+    while let Some(done) = requests.join_next().await {
+        // What was not taken any more finds nobody there; what was taken is answered.
+        if let Ok(answer) = done.unwrap() {
+            assert_eq!(answer.status, 201, "{}", answer.body);
+            answered += 1;
+        }
+    }
+    assert!(answered > 1, "more than the first one was in flight");
+    assert!(server.log().contains("\"stopped\""));
+}

@@ -1,0 +1,63 @@
+//! Journey 9: support reset.
+
+use serde_json::json;
+
+use crate::support::{PASSWORD, Person, Server, Watcher, id};
+
+const REASON: &str = "lost phone and codes, identity shown in the shop";
+
+#[tokio::test]
+async fn support_resets_an_account_with_a_reason_that_the_auditor_sees() {
+    let server = Server::start();
+    let watcher = Watcher::new(&server);
+    let person = Person::with_totp(&server, "chien").await;
+    let messages = person.client.inbox(&person.email).await.len();
+    let mark = watcher.mark(&person.account).await;
+    let path = format!("/v1/security/accounts/{}/reset", person.account);
+
+    watcher.client.post(&path, json!({"reason": REASON})).await.refused(403, "forbidden");
+    let support = server.client_with("support:write");
+    let answer = support.post(&path, json!({"reason": REASON})).await;
+    assert!(answer.status.is_success(), "{}", answer.body);
+
+    let history = watcher.history(&person.account).await;
+    let events = watcher.since(&person.account, mark).await;
+    assert!(events.contains(&"TwoFactorReset".to_owned()), "{events:?}");
+    assert!(events.contains(&"SessionRevoked".to_owned()), "{events:?}");
+    let reset = history.iter().find(|event| event["type"] == "TwoFactorReset").unwrap();
+    assert!(reset.to_string().contains("api_client"), "the history names who did it: {reset}");
+    assert!(reset["data"].to_string().contains(REASON), "the auditor reads why: {reset}");
+
+    // The account is told, and every session has ended.
+    let mails = server.client().messages(&person.email, messages + 1).await;
+    assert!(mails[0]["code"].is_null());
+    person.client.get("/v1/accounts/me/methods").await.refused(401, "unauthenticated");
+    assert_eq!(watcher.account(&person.account).await["two_factor_enabled"], false);
+
+    // Until a method is enabled again: the password and an email code that the person asks for.
+    let client = server.client();
+    let body = json!({"email": person.email, "password": PASSWORD});
+    let answer = client.post("/v1/sign-in", body).await.expect(202);
+    let verification = &answer["verification"];
+    let kinds: Vec<&str> =
+        verification["methods"].as_array().unwrap().iter().map(|method| method["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["email"]);
+    let holder = client.with(verification["token"].as_str().unwrap());
+    let mails = person.codes_mailed_to(&holder).await;
+    holder
+        .post(&format!("/v1/verifications/{}/codes", id(verification)), json!({"channel": "email"}))
+        .await
+        .expect(202);
+    let code = holder.code(&person.email, mails + 1).await;
+    let path = format!("/v1/verifications/{}/attempts", id(verification));
+    let answer = holder.post(&path, json!({"method": "email", "code": code})).await.expect(200);
+    assert_eq!(answer["aal"], "aal1");
+
+    // And 2FA can be turned on again.
+    let mut person = Person { client: client.with(answer["session_token"].as_str().unwrap()), ..person };
+    person.authorize_first().await;
+    let enabled = person.add_totp(&server).await;
+    assert_eq!(enabled["recovery_codes"].as_array().unwrap().len(), 10);
+    person.sign_in_by_totp(&server).await;
+    server.leaves_nothing_behind().await;
+}

@@ -1,0 +1,96 @@
+//! An account with a long history, cold and with the cache off, beside one with a short one.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use domain::{
+    commands::Command,
+    ids::{AccountId, CommandId, MethodId},
+    policy::Policy,
+    values::{Caller, Label, Origin, Scope},
+};
+use event_store::{
+    engine::{CacheOptions, Engine, EngineParts, Request},
+    sqlite::SqliteStore,
+};
+use tokio_util::sync::CancellationToken;
+use vault::{Hasher, HasherConfig};
+
+use crate::{Failure, Measured, now, quantile, report, seed};
+
+/// Loads of each account.
+const LOADS: usize = 400;
+
+/// An engine on a data folder.
+pub async fn engine(data: &Path, states: usize) -> Result<(Engine, Arc<SqliteStore>), Failure> {
+    let (store, keys) = seed::open(data).await?;
+    let parts = EngineParts {
+        log: Arc::<SqliteStore>::clone(&store),
+        keys,
+        snapshots: Arc::<SqliteStore>::clone(&store),
+        hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }),
+        limiter: Arc::new(crate::gateway::NoLimits),
+        clock: Arc::new(now::RealClock),
+        policy: Arc::new(Policy::default()),
+        cache: CacheOptions { states, ..CacheOptions::default() },
+    };
+    Ok((Engine::start(parts, CancellationToken::new()).await?, store))
+}
+
+/// A request of an API client that may do everything.
+pub fn request() -> Result<Request, Failure> {
+    let id = seed::uuid(now::now())?;
+    Ok(Request {
+        caller: Caller::ApiClient(domain::ids::ApiKeyId(id), [Scope::AccountsWrite].into()),
+        origin: Origin::default(),
+        command_id: CommandId(id),
+        idempotency: None,
+        correlation_id: id,
+        causation_id: None,
+        trace_parent: None,
+    })
+}
+
+/// Grows one account by commands, then loads it and a short one in turn.
+pub async fn measure(folder: &Path, events: u64) -> Measured {
+    let data = folder.join("data");
+    let seeded = seed::accounts(&data, 2).await?;
+    let (long, short) = (seeded[0].account, seeded[1].account);
+    let (growing, store) = engine(&data, 100).await?;
+    grow(&growing, long, events).await?;
+    grow(&growing, short, 10).await?;
+    store.close().await;
+
+    let (cold, store) = engine(&data, 0).await?;
+    let (mut of_long, mut of_short) = (Vec::new(), Vec::new());
+    for _ in 0..LOADS {
+        of_long.push(load(&cold, long).await?);
+        of_short.push(load(&cold, short).await?);
+    }
+    of_long.sort_unstable();
+    of_short.sort_unstable();
+    let (long, short) = (quantile(&of_long, 0.5), quantile(&of_short, 0.5));
+    report(format_args!(
+        "cold load: {events} events {:.0} µs, 10 events {:.0} µs: ratio {:.2}",
+        long.as_secs_f64() * 1e6,
+        short.as_secs_f64() * 1e6,
+        long.as_secs_f64() / short.as_secs_f64()
+    ));
+    store.close().await;
+    Ok(())
+}
+
+async fn grow(engine: &Engine, account: AccountId, events: u64) -> Measured {
+    while engine.load(account).await?.version.0 < events {
+        let number = engine.load(account).await?.version.0;
+        let command =
+            Command::RelabelMethod { method_id: MethodId(1), label: Label::parse(&format!("phone {number}"))? };
+        engine.execute(account, command, &request()?).await?.outcome?;
+    }
+    Ok(())
+}
+
+async fn load(engine: &Engine, account: AccountId) -> Result<Duration, Failure> {
+    let began = now::instant();
+    engine.load(account).await?;
+    Ok(began.elapsed())
+}

@@ -1,0 +1,146 @@
+//! From command to gateway: how long a code takes from the moment it is ordered until it is handed over.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use domain::{
+    commands::Command,
+    limits::Charge,
+    outcome::Outcome,
+    time::{Seconds, Timestamp},
+    values::{Channel, Purpose},
+};
+use event_store::port::{Checkpoints, Limiter, LogError};
+use schemas::envelope::Position;
+use tokio_util::sync::CancellationToken;
+use workers::{
+    Accepted, EmailGateway, EmailMessage, GatewayError, Inbox, InboxMessage, InboxUnavailable, WorkersConfig,
+};
+
+use crate::{Measured, cold_load, now, quantile, report, seed};
+
+/// A limiter that counts nothing: it is not what is measured.
+#[derive(Debug)]
+pub struct NoLimits;
+
+#[async_trait]
+impl Limiter for NoLimits {
+    async fn charge(&self, _: &[Charge], _: Timestamp) -> Result<Result<(), Seconds>, LogError> {
+        Ok(Ok(()))
+    }
+    async fn refund(&self, _: &[Charge], _: Timestamp) -> Result<(), LogError> {
+        Ok(())
+    }
+    async fn count(&self, _: &Charge, _: Timestamp) -> Result<u32, LogError> {
+        Ok(0)
+    }
+    async fn is_known_network(&self, _: &str, _: &str) -> Result<bool, LogError> {
+        Ok(true)
+    }
+    async fn remember_network(&self, _: &str, _: &str, _: Timestamp) -> Result<(), LogError> {
+        Ok(())
+    }
+}
+
+/// Checkpoints in memory.
+#[derive(Debug, Default)]
+struct Kept(Mutex<HashMap<String, Position>>);
+
+#[async_trait]
+impl Checkpoints for Kept {
+    async fn load(&self, name: &str) -> Result<Position, LogError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied().unwrap_or_default())
+    }
+    async fn save(&self, name: &str, position: Position) -> Result<(), LogError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), position);
+        Ok(())
+    }
+}
+
+/// A gateway that notes when an address was written to.
+#[derive(Debug, Default)]
+struct Arrivals(Mutex<HashMap<String, Instant>>);
+
+#[async_trait]
+impl EmailGateway for Arrivals {
+    fn name(&self) -> &'static str {
+        "bench"
+    }
+    async fn send(&self, message: &EmailMessage) -> Result<Accepted, GatewayError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(message.to.clone(), now::instant());
+        Ok(Accepted { provider_message_id: None, is_delivered: true })
+    }
+}
+
+#[async_trait]
+impl Inbox for Arrivals {
+    async fn put(&self, _: InboxMessage) -> Result<(), InboxUnavailable> {
+        Ok(())
+    }
+}
+
+/// Orders codes at a steady rate and compares the moment of each order with the moment of its arrival.
+pub async fn measure(folder: &Path, rate: u32, seconds: u32) -> Measured {
+    let data = folder.join("data");
+    let count = rate * seconds;
+    let seeded = seed::accounts(&data, count as usize).await?;
+    let (engine, store) = cold_load::engine(&data, 10_000).await?;
+    let arrivals = Arc::new(Arrivals::default());
+    let mut config = WorkersConfig::with_inbox(Arc::<Arrivals>::clone(&arrivals), "Bench");
+    config.gateways.email = vec![Arc::<Arrivals>::clone(&arrivals)];
+    let stop = CancellationToken::new();
+    let working = tokio::spawn(workers::run(config, engine.clone(), Arc::new(Kept::default()), stop.clone()));
+
+    let mut ordered = Vec::new();
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / rate);
+    for seeded in &seeded {
+        let command = Command::StartVerification { purpose: Purpose::StepUp, action: None, target: None };
+        let request = cold_load::request()?;
+        let Outcome::VerificationStarted(started) = engine.execute(seeded.account, command, &request).await?.outcome?
+        else {
+            return Err("no verification".into());
+        };
+        tick.tick().await;
+        let command =
+            Command::SendCode { verification_id: started.verification.id, channel: Channel::Email, method_id: None };
+        let began = now::instant();
+        engine.execute(seeded.account, command, &request_of(&request)?).await?.outcome?;
+        ordered.push((format!("{}@example.com", seeded.account.0.simple()), began));
+    }
+    let mut latencies = Vec::new();
+    for (address, began) in ordered {
+        let arrived = tokio::time::timeout(Duration::from_secs(10), async {
+            loop {
+                let found = arrivals.0.lock().unwrap_or_else(PoisonError::into_inner).get(&address).copied();
+                if let Some(at) = found {
+                    return at;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        latencies.push(arrived.await?.duration_since(began));
+    }
+    latencies.sort_unstable();
+    let ms = |part| quantile(&latencies, part).as_secs_f64() * 1_000.0;
+    report(format_args!(
+        "gateway: {count} codes at {rate}/s, from command to gateway p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms",
+        ms(0.5),
+        ms(0.99),
+        ms(1.0)
+    ));
+    stop.cancel();
+    working.await??;
+    store.close().await;
+    Ok(())
+}
+
+/// The same client's next request.
+fn request_of(first: &event_store::engine::Request) -> Result<event_store::engine::Request, crate::Failure> {
+    let id = seed::uuid(now::now())?;
+    Ok(event_store::engine::Request { command_id: domain::ids::CommandId(id), correlation_id: id, ..first.clone() })
+}

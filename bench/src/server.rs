@@ -1,0 +1,88 @@
+//! The server that is measured, as a child process.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{Failure, now};
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    binary: PathBuf,
+    data: PathBuf,
+    /// Its address.
+    pub address: SocketAddr,
+    /// How long it took from the start of the process to the line that says where it serves.
+    pub took: Duration,
+}
+
+impl Server {
+    /// Starts it on a data folder. Limits that count sources are raised: the load comes from one.
+    pub fn start(binary: &Path, data: &Path) -> Result<Self, Failure> {
+        let generous = "{ count = 100000000, window = 3600 }";
+        let began = now::instant();
+        let mut child = Command::new(binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env("COUNTERSIGN__METRICS_LISTEN", "127.0.0.1:0")
+            .env("COUNTERSIGN__LOG__FORMAT", "json")
+            .env("COUNTERSIGN__POLICY__LIMITS__REGISTRATIONS_PER_SOURCE", generous)
+            .env("COUNTERSIGN__POLICY__LIMITS__SENDS_PER_SOURCE", generous)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{}: {error}; cargo build --release makes it", binary.display()))?;
+        let mut lines = BufReader::new(child.stderr.take().ok_or("no log")?).lines();
+        let address = loop {
+            let line = lines.next().ok_or("the server ended")??;
+            let Ok(entry) = serde_json::from_str::<Value>(&line) else { return Err(line.into()) };
+            if let Some(url) = entry["url"].as_str().filter(|_| entry["message"] == "serving") {
+                break url.trim_start_matches("http://").parse()?;
+            }
+        };
+        let took = began.elapsed();
+        std::thread::spawn(move || for _ in lines.by_ref() {});
+        Ok(Self { child, binary: binary.to_owned(), data: data.to_owned(), address, took })
+    }
+
+    /// A fresh API key, made beside it.
+    pub fn api_key(&self, scopes: &str) -> Result<String, Failure> {
+        let output = Command::new(&self.binary)
+            .args(["keys", "create", "--name", "bench", "--scopes", scopes, "--data"])
+            .arg(&self.data)
+            .output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8(output.stderr)?.into());
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// Resident memory in MB.
+    #[expect(clippy::cast_precision_loss, reason = "megabytes")]
+    pub fn resident_mb(&self) -> Result<f64, Failure> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
+        Ok(kib as f64 / 1_024.0)
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> Result<usize, Failure> {
+        Ok(std::fs::read_dir(format!("/proc/{}/task", self.child.id()))?.count())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -16,7 +16,7 @@ use crate::{
 const KEPT: Seconds = Seconds::hours(24);
 /// At most so many finished verifications and enrollments are kept, whatever their age, so that a busy account
 /// stays small.
-const FINISHED_KEPT: usize = 64;
+const FINISHED_KEPT: usize = 16;
 /// At most so many sends are kept: far more than any limit over them allows.
 const SENDS_KEPT: usize = 1_024;
 

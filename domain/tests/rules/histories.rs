@@ -28,7 +28,6 @@ pub const TOKEN: AccessTokenId = AccessTokenId(Uuid::from_u128(0x71));
 pub const OTHER_TOKEN: AccessTokenId = AccessTokenId(Uuid::from_u128(0x72));
 pub const KEY: ApiKeyId = ApiKeyId(Uuid::from_u128(0xc1));
 pub const OTHER_KEY: ApiKeyId = ApiKeyId(Uuid::from_u128(0xc2));
-pub const CONFIRMATION: VerificationId = VerificationId(Uuid::from_u128(0xf0));
 pub const CHECK: VerificationId = VerificationId(Uuid::from_u128(0xf1));
 pub const OTHER_CHECK: VerificationId = VerificationId(Uuid::from_u128(0xf2));
 pub const THIRD_CHECK: VerificationId = VerificationId(Uuid::from_u128(0xf3));

@@ -1,15 +1,19 @@
 //! The rules, as sentences: what happened, who asks what and when, what follows.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod addresses;
 mod enrollment;
 mod histories;
 mod kit;
+mod lifecycle;
 mod locks;
 mod methods;
+mod passwords;
 mod recovery;
 mod sends;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod streams;
 mod totp;
 mod verifications;

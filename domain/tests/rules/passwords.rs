@@ -1,0 +1,321 @@
+//! Passwords: changing one, a forgotten one.
+
+use domain::{
+    commands::{Command, SecondFactor},
+    events::*,
+    evidence::Need,
+    ids::{MethodId, VerificationId},
+    limits::LimitName,
+    outcome::{Outcome, Refusal, VerificationStatus},
+    personal::Personal,
+    secret::Secret,
+    state::Account,
+    time::Seconds,
+    values::*,
+};
+
+use crate::{event_of, histories::*, kit::*};
+
+const MAIL: Challenge = Challenge {
+    verification_id: CHECK,
+    purpose: Purpose::ResetPassword,
+    channel: Channel::Email,
+    method_id: None,
+    issue: 1,
+};
+const TEXT: Challenge = Challenge { channel: Channel::Sms, method_id: Some(MethodId(2)), ..MAIL };
+
+fn change(current: Option<&str>, new: &str) -> Command {
+    let secret = |text: &str| Secret::new(text.to_owned());
+    Command::SetPassword { current: current.map(secret), new: secret(new) }
+}
+fn reset(code: Option<&str>, second: Option<SecondFactor>) -> Command {
+    Command::ResetPassword {
+        verification_id: CHECK,
+        code: code.map(entered),
+        second_factor: second,
+        new: Secret::new(OTHER_PASSWORD.to_owned()),
+    }
+}
+fn second(kind: Option<FactorKind>, code: &str) -> Option<SecondFactor> {
+    Some(SecondFactor { kind, method_id: None, code: entered(code) })
+}
+/// A reset was asked for, and its mail went out.
+fn asked(mut history: Vec<Event>) -> Scene<Account> {
+    history.push(checking_address(CHECK, Purpose::ResetPassword, None).into());
+    history.push(ordered(MAIL, START));
+    given(history).by(CHECKED)
+}
+/// With 2FA on, and the mail's code was brought.
+fn half_done() -> Scene<Account> {
+    let told = asked(an_account_with_both()).when(reset(Some(&digits(&MAIL)), None));
+    assert_eq!(told.names(), ["VerificationSucceeded"]);
+    told.next()
+}
+const SECOND: Refusal = Refusal::VerificationRequired { purpose: Purpose::ResetPassword };
+
+#[test]
+fn changing_the_password_takes_the_current_one_and_ends_everything_else() {
+    let told = given(an_account_in_use()).by(SIGNED_IN).when(change(Some(PASSWORD), OTHER_PASSWORD));
+    let set = PasswordSet { password: Personal::Known(password_hash(OTHER_PASSWORD)), verification_id: None };
+    let reason = RevocationReason::PasswordChanged;
+    let told = told.then([
+        set.into(),
+        SessionRevoked { session_ids: vec![OTHER_SESSION], reason }.into(),
+        AccessTokenRevoked { access_token_ids: vec![TOKEN, OTHER_TOKEN], reason }.into(),
+    ]);
+    let scene = told.telling(&Outcome::PasswordSet).next().by(Caller::Anonymous);
+    scene.clone().when(sign_in(OTHER_PASSWORD)).accepted();
+    assert_eq!(refusal(scene, sign_in(PASSWORD)), Some(Refusal::WrongCredentials));
+}
+
+#[test]
+fn a_wrong_current_password_is_refused_and_charged_like_a_sign_in() {
+    let told = given(an_account()).by(SIGNED_IN).when(change(Some(OTHER_PASSWORD), OTHER_PASSWORD));
+    let told = told.refused(Refusal::WrongCredentials).charging(&[LimitName::PasswordsPerAddressAndSource]);
+    let charge = &told.charges()[0];
+    assert_eq!((charge.limit.count, charge.limit.window, charge.refund_on_success), (10, Seconds::minutes(15), true));
+    assert_eq!(charge.subject, "ada@example.com 192.0.2.7");
+    let full = given(an_account()).by(SIGNED_IN).when_full(LimitName::PasswordsPerAddressAndSource);
+    let told = full.when(change(Some(PASSWORD), OTHER_PASSWORD));
+    assert!(!told.asked.iter().any(|need| matches!(need, Need::PasswordMatches { .. })), "asked before the hash");
+    told.rate_limited_for(77);
+}
+
+#[test]
+fn the_current_password_must_be_given_when_there_is_one() {
+    let scene = given(an_account()).by(SIGNED_IN);
+    scene.clone().when(change(None, OTHER_PASSWORD)).refused_for("current_password").needing_nothing();
+    scene.when(change(Some(PASSWORD), "password1")).refused_for("password").needing_nothing();
+    let without = AccountRegistered {
+        account_id: ACCOUNT,
+        email: Personal::Known(email()),
+        password: None,
+        registered_by: Some(KEY),
+        expires_at: after(Seconds::hours(24)),
+    };
+    let scene = given([without.into(), confirmed(), session(SESSION, Aal::Aal1)]).by(SIGNED_IN);
+    scene.when(change(None, OTHER_PASSWORD)).then_named(&["PasswordSet"]);
+}
+
+#[test]
+fn with_two_factor_on_only_a_strong_session_changes_it() {
+    let history = an_account_with_totp().into_iter().chain([session(OTHER_SESSION, Aal::Aal1), access_token(TOKEN)]);
+    let scene = given(history);
+    scene.clone().by(SIGNED_IN).when(change(Some(PASSWORD), OTHER_PASSWORD)).accepted();
+    let weak = scene.clone().by(Caller::Session(OTHER_SESSION)).when(change(Some(PASSWORD), OTHER_PASSWORD));
+    weak.refused(Refusal::VerificationRequired { purpose: Purpose::SignIn }).needing_nothing();
+    scene.by(WITH_TOKEN).when(change(Some(PASSWORD), OTHER_PASSWORD)).refused(Refusal::Forbidden);
+}
+
+#[test]
+fn an_api_client_cannot_set_passwords() {
+    for caller in [product(), client(&Scope::ALL.map(|(scope, _)| scope)), Caller::Operator] {
+        given(an_account()).by(caller).when(change(Some(PASSWORD), OTHER_PASSWORD)).refused(Refusal::Forbidden);
+    }
+    let told = given(an_account()).when(change(Some(PASSWORD), OTHER_PASSWORD));
+    told.refused(Refusal::Unauthenticated);
+}
+
+#[test]
+fn a_forgotten_password_starts_with_a_mail() {
+    let command = || Command::RequestPasswordReset { verification_id: CHECK };
+    let told = given(an_account_with_totp()).when(command()).then_named(&["VerificationStarted", "CodeIssued"]);
+    let started = event_of!(told, VerificationStarted);
+    assert_eq!((started.verification_id, started.started_by, started.attempts), (CHECK, None, Some(5)));
+    assert_eq!(started.expires_at, after(Seconds::minutes(15)));
+    let Outcome::VerificationStarted(shown) = told.outcome() else { panic!("not started") };
+    let kinds: Vec<FactorKind> = shown.verification.methods.iter().map(|method| method.kind).collect();
+    assert_eq!(kinds, [FactorKind::Email], "it does not tell whether 2FA is on");
+    let told = told.charging(&[LimitName::SendsPerSource, LimitName::ConfirmationMailsPerAddress]);
+    let mail = &told.charges()[1];
+    assert_eq!((mail.limit.count, mail.limit.window), (5, Seconds::hours(1)));
+    told.next().when(command()).refused(Refusal::Conflict);
+    nothing_yet().when(command()).refused(Refusal::NotFound);
+    given(an_account()).when_full(LimitName::ConfirmationMailsPerAddress).when(command()).rate_limited_for(77);
+}
+
+#[test]
+fn without_a_second_factor_the_mails_code_resets_it_and_ends_everything() {
+    let told = asked(an_account_in_use()).when(reset(Some(&digits(&MAIL)), None));
+    let told = told.then_named(&["VerificationSucceeded", "PasswordSet", "SessionRevoked", "AccessTokenRevoked"]);
+    assert_eq!(event_of!(told, SessionRevoked).session_ids, [SESSION, OTHER_SESSION]);
+    assert_eq!(event_of!(told, AccessTokenRevoked).access_token_ids, [TOKEN, OTHER_TOKEN]);
+    assert_eq!(event_of!(told, PasswordSet).password, Personal::Known(password_hash(OTHER_PASSWORD)));
+    let scene = told.next();
+    scene.clone().when(reset(Some(&digits(&MAIL)), None)).refused(Refusal::Conflict).needing_nothing();
+    scene.by(Caller::Anonymous).when(sign_in(OTHER_PASSWORD)).accepted();
+}
+
+#[test]
+fn the_mails_code_lives_ten_minutes_and_five_wrong_ones_end_the_reset() {
+    let end = after(Seconds::minutes(10));
+    let scene = asked(an_account());
+    scene.clone().at(just_before(end)).when(reset(Some(&digits(&MAIL)), None)).accepted();
+    scene.clone().at(end).when(reset(Some(&digits(&MAIL)), None)).refused(Refusal::CodeExpired);
+    let wrong = || reset(Some(&other_than(&digits(&MAIL))), None);
+    let mut scene = scene;
+    for count in 1..=4 {
+        scene = scene.when(wrong()).wrong_code(count).next();
+    }
+    scene.clone().when(reset(Some(&digits(&MAIL)), None)).accepted();
+    let told = scene.when(wrong()).wrong_code(5);
+    let rejected = event_of!(told, CodeRejected);
+    assert_eq!((rejected.ended, rejected.kind_failures, rejected.account_failures), (true, 0, 0));
+    told.next().when(reset(Some(&digits(&MAIL)), None)).refused(Refusal::VerificationExpired).needing_nothing();
+}
+
+#[test]
+fn guesses_at_reset_codes_are_limited_per_account_over_all_its_resets() {
+    let told = asked(an_account()).when(reset(Some("000000"), None));
+    let told = told.charging(&[LimitName::ConfirmationFailuresPerAddress]);
+    let charge = &told.charges()[0];
+    assert_eq!((charge.limit.count, charge.limit.window, charge.refund_on_success), (20, Seconds::days(1), true));
+    let full = asked(an_account()).when_full(LimitName::ConfirmationFailuresPerAddress);
+    let right = full.clone().when(reset(Some(&digits(&MAIL)), None)).rate_limited_for(77);
+    let wrong = full.when(reset(Some("000000"), None)).rate_limited_for(77);
+    assert_eq!(right.asked, wrong.asked);
+}
+
+#[test]
+fn nothing_but_its_own_token_drives_a_reset() {
+    for caller in [Caller::Anonymous, SIGNED_IN, Caller::Verification(OTHER_CHECK), product(), support()] {
+        let told = asked(an_account()).by(caller).when(reset(Some(&digits(&MAIL)), None));
+        assert!(matches!(told.decision.outcome, Err(Refusal::NotFound | Refusal::Forbidden)));
+        assert_eq!((told.decision.events.len(), told.asked.len()), (0, 0));
+    }
+    let other = given(an_account().into_iter().chain([signing_in(CHECK)])).by(CHECKED);
+    other.when(reset(Some("123456"), None)).refused(Refusal::NotFound);
+    asked(an_account()).when(reset(None, None)).refused_for("code");
+    asked(an_account()).when(submit_sent(MAIL)).refused_for("purpose").needing_nothing();
+}
+
+#[test]
+fn with_two_factor_on_a_second_factor_is_needed_that_is_not_email() {
+    let told = asked(an_account_with_both()).when(reset(Some(&digits(&MAIL)), None));
+    let succeeded = event_of!(told, VerificationSucceeded);
+    assert!(succeeded.needs_second_factor);
+    assert_eq!(told.decision.outcome, Err(SECOND));
+    let scene = told.next();
+    scene.clone().when(reset(None, None)).refused(SECOND).needing_nothing();
+    let by_mail = second(Some(FactorKind::Email), &digits(&MAIL));
+    scene.clone().when(reset(None, by_mail)).refused_for("method").needing_nothing();
+    scene.clone().when(send(CHECK, Channel::Email)).refused_for("channel");
+    let view = scene.state.verification_view(CHECK, &CHECKED, &scene.policy, START).unwrap();
+    let kinds: Vec<FactorKind> = view.methods.iter().map(|method| method.kind).collect();
+    assert_eq!(view.status, VerificationStatus::Pending);
+    assert_eq!(kinds, [FactorKind::Totp, FactorKind::Sms, FactorKind::RecoveryCode]);
+    let told = scene.when(reset(None, second(Some(FactorKind::Totp), &code_at(1, START))));
+    told.then_named(&["VerificationSucceeded", "PasswordSet", "SessionRevoked"]);
+}
+
+#[test]
+fn both_proofs_may_come_in_one_call_and_the_kind_may_be_left_out() {
+    for (kind, code) in [
+        (Some(FactorKind::Totp), code_at(1, START)),
+        (None, code_at(1, START)),
+        (None, recovery_codes(SALT, 10).0.remove(0)),
+    ] {
+        let told = asked(an_account_with_both()).when(reset(Some(&digits(&MAIL)), second(kind, &code))).accepted();
+        assert_eq!(told.names().iter().filter(|name| **name == "VerificationSucceeded").count(), 2);
+        assert!(told.names().contains(&"PasswordSet"));
+        half_done().when(reset(None, second(kind, &code))).accepted();
+    }
+}
+
+#[test]
+fn a_text_to_a_method_on_file_serves_as_the_second_factor() {
+    let told = half_done().when(send(CHECK, Channel::Sms)).then_named(&["CodeIssued"]);
+    let scene = told.next();
+    scene.clone().when(reset(None, second(Some(FactorKind::Sms), &digits(&TEXT)))).accepted();
+    // A resend means the text, since the mail serves no more.
+    let told = scene.wait(Seconds(30)).when(resend(CHECK));
+    assert_eq!(event_of!(told, CodeResent).channel, Channel::Sms);
+    asked(an_account_with_both()).when(send(CHECK, Channel::Sms)).refused_for("channel");
+}
+
+#[test]
+fn wrong_second_factors_of_a_reset_lock_their_kind_and_count_toward_the_cap() {
+    let mut scene = half_done();
+    let wrong = || reset(None, second(Some(FactorKind::Totp), &wrong_totp(1, START)));
+    for count in 1..=4 {
+        scene = scene.when(wrong()).wrong_code(count).next();
+    }
+    let until = after(Seconds::minutes(15));
+    let told = scene.when(wrong()).wrong_code_that_locks(5, until);
+    assert_eq!(event_of!(told, CodeRejected).account_failures, 5);
+    let right = reset(None, second(Some(FactorKind::Totp), &code_at(1, START)));
+    told.next().when(right).refused(Refusal::MethodLocked { locked_until: until, retry_after: Seconds(900) });
+    // A right mail beside a wrong second factor: both are history, and the mail need not be brought again.
+    let both = reset(Some(&digits(&MAIL)), second(Some(FactorKind::Totp), &wrong_totp(1, START)));
+    let told = asked(an_account_with_both()).when(both);
+    assert_eq!(told.names(), ["VerificationSucceeded", "CodeRejected"]);
+    told.next().when(reset(None, second(None, &code_at(1, START)))).accepted();
+}
+
+#[test]
+fn the_mail_alone_resets_no_count() {
+    let scene =
+        asked(an_account_with_both()).then_at(START, [wrong(FactorKind::Email, 2, 50), wrong(FactorKind::Totp, 4, 51)]);
+    let scene = scene.when(reset(Some(&digits(&MAIL)), None)).next();
+    assert_eq!((scene.state.account_failures, scene.state.locks.email.failures), (51, 2));
+    let scene = asked(an_account()).then_at(START, [wrong(FactorKind::Email, 2, 50)]);
+    let scene = scene.when(reset(Some(&digits(&MAIL)), None)).accepted().next();
+    assert_eq!((scene.state.account_failures, scene.state.locks.email.failures), (50, 2));
+}
+
+#[test]
+fn locks_and_cap_do_not_stop_the_mail_of_a_reset() {
+    let until = after(Seconds::minutes(15));
+    let scene =
+        asked(an_account()).then_at(START, [wrong(FactorKind::Email, 3, 100), locked(FactorKind::Email, until)]);
+    scene.clone().wait(Seconds(30)).when(send(CHECK, Channel::Email)).accepted();
+    scene.when(reset(Some(&digits(&MAIL)), None)).accepted();
+}
+
+#[test]
+fn a_changed_password_ends_other_resets() {
+    let changed = PasswordSet { password: Personal::Known(password_hash(PASSWORD)), verification_id: None };
+    let scene = asked(an_account()).then_at(START, [changed.into()]);
+    scene.when(reset(Some(&digits(&MAIL)), None)).refused(Refusal::VerificationExpired);
+}
+
+#[test]
+fn a_weak_new_password_is_refused_and_an_obvious_one_after_the_right_code() {
+    let with = |new: &str| Command::ResetPassword {
+        verification_id: CHECK,
+        code: Some(entered(&digits(&MAIL))),
+        second_factor: None,
+        new: Secret::new(new.to_owned()),
+    };
+    asked(an_account()).when(with("12345678")).refused_for("password").needing_nothing();
+    asked(an_account()).when(with("ada@example.com")).refused_for("password");
+}
+
+#[test]
+fn a_password_has_eight_to_128_characters_and_is_not_guessed_soon() {
+    let check = |text: &str| domain::account::check_password(&Secret::new(text.to_owned()), Some(&email()));
+    assert!(check("xK9#qL2").is_err() && check("xK9#qL2v").is_ok());
+    let long: String = "correct horse battery staple ".chars().cycle().take(128).collect();
+    assert!(check(&long).is_ok() && check(&format!("{long}x")).is_err());
+    assert!(check("πάντα ῥεῖ!").is_ok(), "characters count, not bytes");
+    for known in ["password", "qwertyuiop", "ada@example.com", "countersign", "11111111"] {
+        assert!(check(known).is_err(), "{known}");
+    }
+}
+
+#[test]
+fn a_reset_ends_with_its_fifteen_minutes() {
+    let end = after(Seconds::minutes(15));
+    let right = || reset(None, second(Some(FactorKind::Totp), &code_at(1, just_before(end))));
+    half_done().at(just_before(end)).when(right()).accepted();
+    half_done().at(end).when(right()).refused(Refusal::VerificationExpired).needing_nothing();
+    let id = VerificationId(uuid::Uuid::nil());
+    let unknown = Command::ResetPassword {
+        verification_id: id,
+        code: None,
+        second_factor: None,
+        new: Secret::new(OTHER_PASSWORD.to_owned()),
+    };
+    half_done().by(Caller::Verification(id)).when(unknown).refused(Refusal::NotFound);
+}

@@ -154,3 +154,6 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid, is_api: bool) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
+
+#[cfg(test)]
+mod tests;

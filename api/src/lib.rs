@@ -29,7 +29,8 @@ use self::{problem::Problem, state::AppState};
 /// limits count by the peer's address.
 pub fn router(state: ApiState) -> Result<Router, serde_json::Error> {
     let app = AppState::new(state);
-    let (router, document) = routes::endpoints();
+    let (router, mut document) = routes::endpoints();
+    document.servers = app.config.public_url.as_ref().map(|url| vec![utoipa::openapi::Server::new(url)]);
     Ok(router
         .merge(docs::routes(&document)?)
         .fallback(nowhere)

@@ -125,6 +125,13 @@ impl AppState {
     pub async fn forget_api_key(&self, id: ApiKeyId) {
         self.keys.lock().await.remove(&id);
     }
+    /// Carries work to its end in a task of its own: a caller that hangs up, or a time-out, drops the request
+    /// but not what must follow once the log has it.
+    pub async fn to_its_end<T: Send + 'static>(
+        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        tokio::spawn(work).await.map_err(|_| Problem::internal("a command was interrupted"))?
+    }
     pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.config.trusted_proxies.iter().any(|net| net.contains(&peer))

@@ -1,13 +1,24 @@
 //! How fresh a query's view must be, and was.
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{extract::FromRequestParts, http::request::Parts};
+use domain::{
+    ids::{AccountId, StreamId},
+    state::Account,
+};
+use event_store::port::LogError;
 use schemas::envelope::Position;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     headers,
     problem::Problem,
     state::{App, AppState},
 };
+
+/// Between two looks at a state that is behind.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the caller asks of the view.
 pub(crate) struct Freshness(Position);
@@ -32,5 +43,32 @@ impl Freshness {
     pub async fn reached(&self, app: &AppState, own: Position) -> Result<Position, Problem> {
         let wanted = self.0.max(own);
         app.views.wait_for(wanted, app.config.view_wait).await.map_err(|_| Problem::stale_view())
+    }
+
+    /// An account's state as it is known, or, when the caller asks for a position, one that is as new as the log
+    /// at that position: a state in memory may be a moment behind what another process appended.
+    pub async fn state(
+        &self,
+        app: &AppState,
+        account: AccountId,
+        known: (Arc<Account>, Position),
+    ) -> Result<(Arc<Account>, Position), Problem> {
+        if self.0 == Position::START {
+            return Ok(known);
+        }
+        let unreadable = |error: LogError| Problem::unavailable(error.to_string());
+        let deadline = Instant::now() + app.config.view_wait;
+        loop {
+            let reached = app.engine.log().last_position().await.map_err(unreadable)?;
+            let head = app.engine.log().head(&StreamId::Account(account)).await.map_err(unreadable)?;
+            let loaded = app.engine.load(account).await?;
+            if reached >= self.0 && loaded.version >= head {
+                return Ok((loaded.state, loaded.position));
+            }
+            if Instant::now() >= deadline {
+                return Err(Problem::stale_view());
+            }
+            sleep(PAUSE).await;
+        }
     }
 }

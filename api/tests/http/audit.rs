@@ -59,6 +59,22 @@ async fn the_history_is_listed_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_request_is_found_again_in_the_history_by_its_id() {
+    let server = Server::start().await;
+    let anna = server.person("anna@example.com").await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let started = anna.post("/v1/accounts/me/methods/totp").header("traceparent", trace).send().await.is(201);
+    let (id, position) = (started.header("x-request-id"), started.header("countersign-position"));
+    let key = server.api_key(&[Scope::AuditRead]).await;
+    let found = ask(&server, &key, position, "/v1/audit/events?type=TotpEnrollmentStarted").await;
+    assert_eq!(found["events"][0]["correlation_id"], id);
+    assert_eq!(found["events"][0]["actor"]["kind"], "session");
+    assert_eq!(found["events"][0]["account_id"], anna.account.as_str());
+    let all = server.fixture.store.read_all(schemas::envelope::Position::START, 100).await.unwrap();
+    assert!(all.iter().any(|event| String::from_utf8_lossy(&event.metadata).contains(trace)));
+}
+
+#[tokio::test]
 async fn addresses_in_clear_take_a_scope_and_leave_a_trace() {
     let server = Server::start().await;
     let (anna, _, position) = audited(&server).await;

@@ -208,4 +208,8 @@ async fn headers_are_read_strictly() {
     assert_eq!(position.refuses(422, "invalid_request").json["field"], "Countersign-Min-Position");
     let future = anna.get("/v1/accounts/me/methods").header("countersign-min-position", "99999999").send().await;
     future.refuses(503, "stale_view");
+    let future = anna.get("/v1/accounts/me").header("countersign-min-position", "99999999").send().await;
+    future.refuses(503, "stale_view");
+    let reached = anna.get("/v1/accounts/me").send().await.is(200).header("countersign-position").to_owned();
+    anna.get("/v1/accounts/me").header("countersign-min-position", &reached).send().await.is(200);
 }

@@ -8,7 +8,7 @@ use crate::{
     extract::{Incoming, Nothing, OnAccount},
     problem::Problem,
     shapes::{Answer, told},
-    state::App,
+    state::{App, AppState},
 };
 
 pub(crate) const ABOUT: About = About { access: Access::Account, kind: Kind::Authorized, problems: &[] };
@@ -25,15 +25,10 @@ pub(crate) async fn handler(
 ) -> Result<Answer<()>, Problem> {
     let verification_id = incoming.verification()?.map(|named| named.id);
     let request = incoming.request(&app, account.caller)?;
-    // In a task of its own: a caller that hangs up must not leave the keys behind.
-    let work = tokio::spawn(async move {
-        let executed = app.engine.execute(account.id, Command::EraseAccount { verification_id }, &request).await?;
-        if executed.outcome.is_ok() {
-            app.engine.erase_after(account.id).await?;
-        }
-        Ok::<_, Problem>(executed)
-    });
-    let executed = work.await.map_err(|_| Problem::internal("erasing was interrupted"))??;
+    let executed = AppState::to_its_end(async move {
+        Ok(app.engine.execute(account.id, Command::EraseAccount { verification_id }, &request).await?)
+    })
+    .await?;
     let ((), reached) = told!(executed, "erase_account", Outcome::Done => ());
     Ok(Answer::done(reached))
 }

@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use crate::{
     endpoint::{About, Access, Kind},
-    extract::OnAccount,
+    extract::{Freshness, OnAccount},
     problem::Problem,
     shapes::Answer,
     state::App,
 };
 
-pub(crate) const ABOUT: About = About { access: Access::Account, kind: Kind::Read, problems: &[] };
+pub(crate) const ABOUT: About = About { access: Access::Account, kind: Kind::View, problems: &[] };
 
 /// An account.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -44,8 +44,13 @@ pub(crate) struct Shape {
 /// Read an account
 #[utoipa::path(get, path = "/v1/accounts/{account}", operation_id = "read_account", tag = "accounts",
     responses((status = 200, description = "The account.", body = Shape)))]
-pub(crate) async fn handler(State(app): State<App>, account: OnAccount) -> Result<Answer<Shape>, Problem> {
-    let summary = account.state.summary(app.now()).ok_or_else(Problem::not_found)?;
+pub(crate) async fn handler(
+    State(app): State<App>,
+    account: OnAccount,
+    freshness: Freshness,
+) -> Result<Answer<Shape>, Problem> {
+    let (state, position) = freshness.state(&app, account.id, (account.state, account.position)).await?;
+    let summary = state.summary(app.now()).ok_or_else(Problem::not_found)?;
     let shape = Shape {
         account_id: account.id,
         email: summary.email,
@@ -57,5 +62,5 @@ pub(crate) async fn handler(State(app): State<App>, account: OnAccount) -> Resul
         account_locked: summary.account_locked,
         created_at: summary.registered_at,
     };
-    Ok(Answer::ok(shape).at(account.position))
+    Ok(Answer::ok(shape).at(position))
 }

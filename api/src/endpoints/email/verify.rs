@@ -10,7 +10,7 @@ use crate::{
     extract::{Incoming, NamedAccount, entered_code},
     problem::{Code, Problem},
     shapes::{Answer, told},
-    state::App,
+    state::{App, AppState},
 };
 
 pub(crate) const ABOUT: About = About {
@@ -55,7 +55,8 @@ pub(crate) async fn handler(
     incoming: Incoming<Request>,
 ) -> Result<Answer<Verified>, Problem> {
     let command = Command::VerifyEmail { code: entered_code("code", &incoming.body.code)? };
-    let executed = app.engine.execute(on.id, command, &incoming.request(&app, on.caller)?).await?;
+    let request = incoming.request(&app, on.caller)?;
+    let executed = AppState::to_its_end(async move { Ok(app.engine.execute(on.id, command, &request).await?) }).await?;
     let (verified, reached) =
         told!(executed, "verify_email", Outcome::EmailVerified => Verified { email_verified: true });
     Ok(Answer::ok(verified).after(reached))

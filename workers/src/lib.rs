@@ -9,6 +9,7 @@
 
 pub mod backoff;
 mod codes;
+mod erasures;
 pub mod failover;
 pub mod gateway;
 pub mod inbox;
@@ -39,7 +40,7 @@ pub use notices::{NOTICE_LIVES, NOTICE_SUBJECT};
 pub use runner::RunnerOptions;
 pub use sending::SendOptions;
 
-use crate::{codes::Codes, jobs::Handler, log_jobs::LogJobs, notices::Notices, sending::Office};
+use crate::{codes::Codes, erasures::Erasures, jobs::Handler, log_jobs::LogJobs, notices::Notices, sending::Office};
 
 /// What a worker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +49,7 @@ pub enum Role {
     Sms,
     /// Codes by mail.
     Email,
-    /// Notices by mail.
+    /// Notices by mail. It finishes interrupted erasures too: the last that is done for an account.
     Notices,
 }
 
@@ -161,7 +162,13 @@ pub async fn run(
         options: config.send,
     };
     let mut sources = Vec::new();
+    let mut erasures = None;
     for role in config.roles {
+        if role == Role::Notices {
+            let (log, checkpoints) = (Arc::clone(office.engine.log()), Arc::clone(&checkpoints));
+            let jobs = LogJobs::open(erasures::NAME, erasures::ORDERS, log, checkpoints);
+            erasures = Some(jobs.await.map_err(|error| WorkersError::Checkpoint(role, error))?);
+        }
         if office.gateways.names(role.channel()).is_empty() {
             return Err(WorkersError::NoGateway(role));
         }
@@ -173,6 +180,10 @@ pub async fn run(
     for (role, jobs) in sources {
         let handler = role.handler(office.clone());
         running.spawn(runner::run(role.name(), jobs, handler, config.runner, cancel.clone()));
+    }
+    if let Some(jobs) = erasures {
+        let handler = Arc::new(Erasures { office });
+        running.spawn(runner::run(erasures::NAME, jobs, handler, config.runner, cancel));
     }
     while let Some(ended) = running.join_next().await {
         if let Err(error) = ended {

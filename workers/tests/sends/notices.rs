@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::support::{World, fresh, gateway::Answer};
 use domain::{
     events::{
-        CodeRejected, EmailChanged, Event, MethodDisabled, MethodEnabled, MethodLocked, MethodRelabelled,
-        MethodUnlocked, PasswordSet, PrimaryMethodChanged, RecoveryCodeHashes, RecoveryCodeUsed,
+        AccountErased, CodeRejected, EmailChanged, Event, MethodDisabled, MethodEnabled, MethodLocked,
+        MethodRelabelled, MethodUnlocked, PasswordSet, PrimaryMethodChanged, RecoveryCodeHashes, RecoveryCodeUsed,
         RecoveryCodesGenerated, RejectionReason, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset,
     },
     ids::{MethodId, StreamId, VerificationId},
@@ -14,6 +14,7 @@ use domain::{
     time::Seconds,
     values::{EmailAddress, FactorKind, FreeText, Label, MethodKind, PasswordHash, Purpose},
 };
+use event_store::{keys::KeyState, testing::eventually};
 use workers::{Gateways, Role, orders};
 
 fn verification() -> VerificationId {
@@ -201,4 +202,21 @@ async fn a_notice_is_tried_until_a_gateway_takes_it_and_not_after_a_day() {
     running.stop().await;
     assert_eq!(world.given().len(), 5);
     assert_eq!(world.record(late).await, ["SendStarted", "CodeDeliveryFailed"]);
+}
+
+#[tokio::test]
+async fn an_erasure_that_was_interrupted_is_finished() {
+    let world = World::new().await;
+    let account = world.account("ada@example.com").await;
+    let stream = StreamId::Account(account);
+    world.append(&stream, vec![AccountErased { verification_id: None }.into()]).await;
+    assert!(world.engine.keys().key(&stream).await.unwrap().is_some(), "interrupted before the keys went");
+    let running = world.run(&[Role::Notices], world.willing());
+    let erased = eventually(async || {
+        let state = world.engine.keys().state_in_store(&stream).await;
+        matches!(state, Ok(KeyState::Erased)).then_some(())
+    });
+    assert!(erased.await.is_some(), "waited in vain for the key to be destroyed");
+    running.stop().await;
+    assert_eq!(world.engine.unfinished_erasures().await.unwrap(), []);
 }

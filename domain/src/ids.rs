@@ -95,7 +95,8 @@ pub struct UnknownStream;
 impl FromStr for StreamId {
     type Err = UnknownStream;
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let id = |text: &str| text.parse::<Uuid>().map_err(|_| UnknownStream);
+        // One spelling only: a stream has one name.
+        let id = |text: &str| text.parse::<Uuid>().ok().filter(|id| id.to_string() == text).ok_or(UnknownStream);
         if let Some(rest) = name.strip_prefix("account-") {
             Ok(Self::Account(AccountId(id(rest)?)))
         } else if let Some(rest) = name.strip_prefix("email-") {

@@ -20,7 +20,7 @@ pub struct Policy {
     pub resend_after: Seconds,
     /// Sends per verification. 5.
     pub sends_per_verification: u32,
-    /// Sends per account and hour. 10.
+    /// Sends per account and hour. 10. The state keeps the last 256, so more than that is no limit.
     pub sends_per_account_hour: u32,
     /// Different numbers that an account without a method may text in a day. 2.
     pub first_method_numbers_per_day: u32,

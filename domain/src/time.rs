@@ -30,12 +30,13 @@ impl Seconds {
 
 /// A point in UTC with millisecond precision, written as RFC 3339.
 ///
-/// Range: the years 1970 to 9999; arithmetic saturates at its ends, so that no stored value can
+/// Range: 1970 to 9999-12-30T21:59:59.999Z; arithmetic saturates at its ends, so that no stored value can
 /// make `evolve` panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-const LAST_MILLISECOND: i64 = 253_402_300_799_999;
+/// The end of the last second that `jiff` reads and writes whole.
+const LAST_MILLISECOND: i64 = 253_402_207_199_999;
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.

@@ -17,8 +17,8 @@ const KEPT: Seconds = Seconds::hours(24);
 /// At most so many finished verifications and enrollments are kept, whatever their age, so that a busy account
 /// stays small.
 const FINISHED_KEPT: usize = 16;
-/// At most so many sends are kept: far more than any limit over them allows.
-const SENDS_KEPT: usize = 1_024;
+/// At most so many sends are kept; see `Policy::sends_per_account_hour`.
+const SENDS_KEPT: usize = 256;
 
 #[expect(clippy::too_many_lines, reason = "one arm per event, so that none can be forgotten")]
 pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Account {

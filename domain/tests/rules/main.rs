@@ -2,18 +2,24 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod addresses;
+mod any;
 mod enrollment;
+mod folding;
 mod histories;
 mod kit;
 mod lifecycle;
 mod locks;
 mod methods;
+mod numbers;
 mod passwords;
+mod properties;
 mod recovery;
 mod sends;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod steps;
 mod streams;
 mod totp;
 mod verifications;
+mod words;

@@ -1,0 +1,503 @@
+//! What holds whatever anyone does in whatever order, with a clock that moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    commands::{Command, SecondFactor},
+    events::*,
+    ids::{MethodId, VerificationId},
+    outcome::Refusal,
+    policy::Policy,
+    secret::Secret,
+    state::{Account, Device, Progress},
+    time::{Seconds, Timestamp},
+    values::*,
+};
+use proptest::prelude::*;
+
+use crate::{
+    histories::*,
+    kit::*,
+    steps::{Answer, Step, step},
+};
+
+/// What an honest witness writes down beside the account.
+#[derive(Default)]
+struct Witness {
+    history: Vec<(Event, Timestamp)>,
+    used_codes: BTreeSet<(u32, u32)>,
+    used_up: BTreeSet<VerificationId>,
+    steps: BTreeMap<MethodId, u64>,
+    locked_until: BTreeMap<FactorKind, Timestamp>,
+    /// Wrong codes of a kind since it last succeeded.
+    guesses: BTreeMap<FactorKind, Vec<Timestamp>>,
+    wrong_in_a_row: u32,
+    sends: BTreeMap<VerificationId, u32>,
+    own_sends: Vec<Timestamp>,
+    last_sends: BTreeMap<(VerificationId, Option<MethodId>), Timestamp>,
+    /// Everything that was once right: TOTP codes and recovery codes as typed.
+    once_right: Vec<String>,
+}
+
+struct World {
+    scene: Scene<Account>,
+    seen: Witness,
+    salts: Vec<String>,
+}
+
+fn pick<T: Copy>(from: &[T], number: u8) -> Option<T> {
+    (!from.is_empty()).then(|| from[usize::from(number) % from.len()])
+}
+
+impl World {
+    fn new(policy: Policy) -> Self {
+        let mut history = an_account_with_both();
+        history.extend([session(OTHER_SESSION, Aal::Aal2), access_token(TOKEN)]);
+        let scene = given(history.clone()).with_policy(|own| *own = policy);
+        let history = history.into_iter().map(|event| (event, START)).collect();
+        Self { scene, seen: Witness { history, ..Witness::default() }, salts: vec![SALT.to_owned()] }
+    }
+
+    fn callers() -> [Caller; 4] {
+        let product = client(&[Scope::AccountsWrite, Scope::SessionsIssue]);
+        [SIGNED_IN, Caller::Session(OTHER_SESSION), WITH_TOKEN, product]
+    }
+
+    fn check(&self, number: u8) -> Option<VerificationId> {
+        // The youngest are the ones of interest.
+        let ids: Vec<VerificationId> = self.scene.state.verifications.keys().rev().take(6).copied().collect();
+        pick(&ids, number)
+    }
+
+    /// A kind: mostly one that can be tried in this verification.
+    fn kind(&self, id: VerificationId, number: u8) -> Option<FactorKind> {
+        let mut kinds = vec![FactorKind::Totp, FactorKind::Sms, FactorKind::Email];
+        for code in &self.scene.state.verifications.get(&id)?.codes {
+            kinds.extend([code.challenge.channel.factor(); 3]);
+        }
+        pick(&kinds, number)
+    }
+
+    /// A method: mostly one of the kind.
+    fn method(&self, kind: FactorKind, number: u8) -> Option<MethodId> {
+        let all = &self.scene.state.methods;
+        let of_kind: Vec<MethodId> =
+            all.iter().filter(|(_, method)| method.kind().factor() == kind).map(|(id, _)| *id).collect();
+        match number {
+            250.. => all.keys().next().copied(),
+            _ => pick(&of_kind, number),
+        }
+    }
+
+    /// What the code would be: `None` where there is none to know.
+    fn code(&self, kind: FactorKind, method: Option<MethodId>, id: VerificationId, answer: Answer) -> Option<String> {
+        let sent = |channel| {
+            let codes = self.scene.state.verifications.get(&id).map(|v| v.codes.as_slice()).unwrap_or_default();
+            let of_way =
+                codes.iter().filter(|code| code.challenge.channel == channel && code.challenge.method_id == method);
+            let code = of_way.max_by_key(|code| code.challenge.issue);
+            code.map(|code| digits(&code.challenge))
+        };
+        let right = match kind {
+            FactorKind::Totp => match &self.scene.state.methods.get(&method?)?.device {
+                Device::Totp { secret, parameters, .. } => {
+                    Some(domain::account::totp_code(secret.known()?, *parameters, step_at(self.scene.now)))
+                }
+                Device::Sms { .. } => None,
+            },
+            FactorKind::Sms => sent(Channel::Sms),
+            FactorKind::Email => sent(Channel::Email),
+            FactorKind::RecoveryCode => None,
+        }
+        .unwrap_or_else(|| "123456".to_owned());
+        Some(match answer {
+            Answer::Right => right,
+            Answer::Wrong => other_than(&right),
+            Answer::Old => self.seen.once_right.last().cloned().filter(|code| code.len() == 6).unwrap_or(right),
+        })
+    }
+
+    /// The caller and the command of a step, as far as there is something to do.
+    fn command(&self, step: &Step) -> Option<(Caller, Command)> {
+        let own = |id| Caller::Verification(id);
+        let methods: Vec<MethodId> = self.scene.state.methods.keys().copied().collect();
+        let enrollments: Vec<(MethodId, Credential)> =
+            self.scene.state.enrollments.iter().rev().take(4).map(|(id, e)| (*id, e.started_by)).collect();
+        let caller = |number| pick(&[0, 1, 2, 3], number).map(|n: usize| Self::callers()[n].clone());
+        let kinds = [FactorKind::Totp, FactorKind::Sms, FactorKind::Email];
+        Some(match *step {
+            Step::Wait(_) => return None,
+            Step::SignIn(right) => (Caller::Anonymous, sign_in(if right { PASSWORD } else { "nonsense it is" })),
+            Step::Start(by, purpose) => {
+                let purposes = [
+                    Purpose::SignIn,
+                    Purpose::AddMethod,
+                    Purpose::AddMethod,
+                    Purpose::DisableMethod,
+                    Purpose::RegenerateRecoveryCodes,
+                ];
+                (caller(by)?, start(pick(&purposes, purpose)?))
+            }
+            Step::Send(id, by_text, method) => {
+                let id = self.check(id)?;
+                let channel = if by_text { Channel::Sms } else { Channel::Email };
+                let method_id = self.method(channel.factor(), method);
+                (own(id), Command::SendCode { verification_id: id, channel, method_id })
+            }
+            Step::Resend(id) => (own(self.check(id)?), resend(self.check(id)?)),
+            Step::Submit(id, kind, method, answer) => {
+                let id = self.check(id)?;
+                let kind = self.kind(id, kind)?;
+                let method_id = self.method(kind, method);
+                let code = entered(&self.code(kind, method_id, id, answer)?);
+                (own(id), Command::SubmitCode { verification_id: id, kind: Some(kind), method_id, code })
+            }
+            Step::Recover(id, code) => {
+                let id = self.check(id)?;
+                let salt = &self.salts[usize::from(code / 16) % self.salts.len()];
+                let codes = recovery_codes(salt, 10).0;
+                let code = codes.get(usize::from(code % 12)).map_or("AAAA-AAAA-AAAA-AAAA", String::as_str);
+                (own(id), Command::UseRecoveryCode { verification_id: id, code: entered(code) })
+            }
+            Step::EnrollApp(by) => (caller(by)?, Command::StartTotpEnrollment),
+            Step::EnrollPhone(by, to) => {
+                let to = pick(&[NUMBER, OTHER_NUMBER, THIRD_NUMBER], to)?;
+                (caller(by)?, Command::StartSmsEnrollment { phone_number: number(to) })
+            }
+            Step::Enable(id, answer) => {
+                let (id, by) = pick(&enrollments, id)?;
+                let right = match &self.scene.state.enrollments.get(&id)?.device {
+                    Device::Totp { secret, parameters, .. } => {
+                        domain::account::totp_code(secret.known()?, *parameters, step_at(self.scene.now))
+                    }
+                    Device::Sms { .. } => {
+                        let codes = &self.scene.state.enrollments.get(&id)?.codes;
+                        codes.last().map_or_else(|| "123456".to_owned(), |code| digits(&code.challenge))
+                    }
+                };
+                let caller = Self::callers().into_iter().find(|caller| caller.credential() == Some(by))?;
+                (caller, enable(id.0, &if matches!(answer, Answer::Right) { right } else { other_than(&right) }))
+            }
+            Step::Disable(by, method) => {
+                let (verification_id, done_by) = self.verified(Purpose::DisableMethod);
+                let command = Command::DisableMethod { method_id: pick(&methods, method)?, verification_id };
+                (done_by.or(caller(by))?, command)
+            }
+            Step::Regenerate(by) => {
+                let (verification_id, done_by) = self.verified(Purpose::RegenerateRecoveryCodes);
+                (done_by.or(caller(by))?, Command::RegenerateRecoveryCodes { verification_id })
+            }
+            Step::ForgetPassword => {
+                let id = VerificationId(self.scene.entropy().uuid(self.scene.now, "reset"));
+                (Caller::Anonymous, Command::RequestPasswordReset { verification_id: id })
+            }
+            Step::ResetPassword(id, mail, kind, answer) => {
+                let resets = self.scene.state.verifications.iter().rev();
+                let reset = resets.filter(|(_, v)| v.purpose == Purpose::ResetPassword).map(|(id, _)| *id).next();
+                let (id, kind) = (reset.or(self.check(id))?, pick(&kinds, kind)?);
+                let method_id = self.method(kind, 0);
+                let code = self.code(FactorKind::Email, None, id, mail)?;
+                let second = entered(&self.code(kind, method_id, id, answer)?);
+                let command = Command::ResetPassword {
+                    verification_id: id,
+                    code: Some(entered(&code)),
+                    second_factor: Some(SecondFactor { kind: Some(kind), method_id, code: second }),
+                    new: Secret::new(PASSWORD.to_owned()),
+                };
+                (own(id), command)
+            }
+            Step::Unlock(kind) => {
+                let kind = kinds.get(usize::from(kind) % 4).copied();
+                (support(), Command::UnlockMethod { kind, reason: text("asked") })
+            }
+            Step::Reset => (support(), Command::ResetTwoFactor { reason: text("asked") }),
+            Step::EndSession => (product_client(), Command::RevokeSession { session_id: OTHER_SESSION }),
+        })
+    }
+
+    /// The last completed verification for it, and who may use that.
+    fn verified(&self, purpose: Purpose) -> (Option<VerificationId>, Option<Caller>) {
+        let mut done = self.scene.state.verifications.iter().rev().filter(|(_, v)| v.purpose == purpose);
+        let done = done.find(|(_, v)| matches!(v.progress, Progress::Verified { .. }));
+        let caller = done.and_then(|(_, v)| Self::callers().into_iter().find(|c| c.credential() == v.started_by));
+        (done.map(|(id, _)| *id), caller)
+    }
+
+    fn take(&mut self, step: &Step) {
+        if let Step::Wait(seconds) = step {
+            self.scene = self.scene.clone().wait(Seconds(*seconds));
+        }
+        let Some((caller, command)) = self.command(step) else { return };
+        let before = self.scene.clone().by(caller);
+        let told = before.clone().when(command.clone());
+        if let (Err(refusal), true) = (&told.decision.outcome, told.decision.events.is_empty()) {
+            self.depends_on_no_digits(&before, &command, refusal, &told);
+        }
+        for event in &told.decision.events {
+            self.seen.witness(event, &before, &command);
+        }
+        if let Ok(domain::outcome::Outcome::RecoveryCodes { .. } | domain::outcome::Outcome::MethodEnabled { .. }) =
+            told.decision.outcome
+        {
+            self.salts.push(format!("salt {}", before.commands));
+        }
+        self.scene = told.next();
+        self.holds();
+    }
+
+    /// What was refused before a comparison is refused in the same way with any other digits.
+    fn depends_on_no_digits(
+        &self,
+        before: &Scene<Account>,
+        command: &Command,
+        refusal: &Refusal,
+        told: &Told<Account>,
+    ) {
+        for other in with_other_digits(command, &self.salts) {
+            let other = before.clone().when(other);
+            assert_eq!((&other.decision, other.asked.len()), (&told.decision, told.asked.len()), "{refusal}");
+        }
+    }
+
+    /// What always holds of a state that decisions made.
+    fn holds(&self) {
+        let (state, now) = (&self.scene.state, self.scene.now);
+        assert_eq!(state.account_failures, self.seen.wrong_in_a_row, "the count falls for its reasons alone");
+        assert!(state.account_failures <= self.scene.policy.account_cap);
+        assert_eq!(state.account_locked, state.account_failures >= self.scene.policy.account_cap);
+        assert_eq!(state.two_factor_since.is_some(), !state.methods.is_empty());
+        assert_eq!(state.primary.is_some(), !state.methods.is_empty());
+        assert!(state.primary.is_none_or(|id| state.methods.contains_key(&id)));
+        assert_eq!(state.recovery.is_some(), !state.methods.is_empty());
+        assert!(state.summary(now).is_some());
+    }
+}
+
+fn product_client() -> Caller {
+    client(&[Scope::AccountsWrite])
+}
+
+/// The same command with other digits of the same shape.
+fn with_other_digits(command: &Command, salts: &[String]) -> Vec<Command> {
+    let mut others = Vec::new();
+    match command {
+        Command::SubmitCode { verification_id, kind, method_id, code } => {
+            for code in ["000000".to_owned(), other_than(code.expose())] {
+                let (verification_id, kind, method_id) = (*verification_id, *kind, *method_id);
+                others.push(Command::SubmitCode { verification_id, kind, method_id, code: entered(&code) });
+            }
+        }
+        Command::UseRecoveryCode { verification_id, .. } => {
+            for code in salts.iter().flat_map(|salt| recovery_codes(salt, 10).0).chain(["BBBB-BBBB-BBBB-BBBB".into()]) {
+                others.push(Command::UseRecoveryCode { verification_id: *verification_id, code: entered(&code) });
+            }
+        }
+        Command::EnableMethod { method_id, code, .. } => others.push(enable(method_id.0, &other_than(code.expose()))),
+        _ => {}
+    }
+    others
+}
+
+impl Witness {
+    /// One more event, with what it followed from.
+    fn witness(&mut self, event: &Event, before: &Scene<Account>, command: &Command) {
+        let (now, policy) = (before.now, &before.policy);
+        match event {
+            Event::RecoveryCodeUsed(e) => {
+                assert!(self.used_codes.insert((e.set, e.index)), "a used recovery code never works twice");
+                self.wrong_in_a_row = 0;
+                if let Command::UseRecoveryCode { code, .. } = command {
+                    assert!(!self.once_right.contains(code.expose()), "in clear neither");
+                    self.once_right.push(code.expose().clone());
+                }
+            }
+            Event::VerificationSucceeded(e) => {
+                if let (Some(step), Some(id)) = (e.totp_step, e.method_id) {
+                    self.accepted(id, step);
+                }
+                let of_an_address = e.kind == FactorKind::Email && e.purpose == Purpose::ResetPassword;
+                if !of_an_address {
+                    self.not_locked(e.kind, before);
+                    self.guesses.remove(&e.kind);
+                    self.wrong_in_a_row = 0;
+                }
+                if let Command::SubmitCode { code, .. } = command {
+                    self.once_right.push(code.expose().clone());
+                }
+            }
+            Event::CodeRejected(e) if e.kind_failures > 0 => {
+                self.not_locked(e.kind, before);
+                self.wrong_in_a_row += 1;
+                let most = if e.kind == FactorKind::Totp { policy.totp_attempts } else { policy.code_attempts };
+                let guesses = self.guesses.entry(e.kind).or_default();
+                guesses.push(now);
+                let recent = guesses.iter().filter(|at| now < at.plus(policy.lock_lasts)).count();
+                assert!(recent <= most as usize, "no resend, restart or switch gains guesses");
+            }
+            Event::MethodLocked(e) => {
+                self.locked_until.insert(e.kind, e.locked_until);
+            }
+            Event::MethodUnlocked(e) => {
+                for kind in &e.kinds {
+                    self.locked_until.remove(kind);
+                    self.guesses.remove(kind);
+                }
+                if e.cap_lifted {
+                    self.wrong_in_a_row = 0;
+                }
+            }
+            Event::TwoFactorReset(_) => {
+                self.locked_until.clear();
+                self.guesses.clear();
+                self.wrong_in_a_row = 0;
+            }
+            Event::MethodEnabled(e) => {
+                if let Some(step) = e.totp_step {
+                    self.accepted(e.method_id, step);
+                }
+                self.uses_up(e.verification_id);
+            }
+            Event::MethodDisabled(e) => self.uses_up(e.verification_id),
+            Event::RecoveryCodesGenerated(e) => e.verification_id.into_iter().for_each(|id| self.uses_up(id)),
+            Event::SignedIn(e) => e.verification_id.into_iter().for_each(|id| self.uses_up(id)),
+            Event::CodeIssued(e) => self.sent(e.verification_id, e.method_id, e.purpose, e.channel, before),
+            Event::CodeResent(e) => self.sent(e.verification_id, e.method_id, e.purpose, e.channel, before),
+            _ => {}
+        }
+        self.history.push((event.clone(), now));
+    }
+
+    fn accepted(&mut self, id: MethodId, step: u64) {
+        let last = self.steps.insert(id, step);
+        assert!(last.is_none_or(|last| last < step), "the accepted step of a device strictly increases");
+    }
+
+    fn not_locked(&self, kind: FactorKind, before: &Scene<Account>) {
+        if kind != FactorKind::RecoveryCode {
+            let until = self.locked_until.get(&kind);
+            assert!(until.is_none_or(|until| before.now >= *until), "a locked method never verifies");
+            assert!(self.wrong_in_a_row < before.policy.account_cap, "the cap holds over everything");
+        }
+    }
+
+    fn uses_up(&mut self, id: VerificationId) {
+        assert!(self.used_up.insert(id), "a verification is used once");
+    }
+
+    fn sent(
+        &mut self,
+        id: VerificationId,
+        method: Option<MethodId>,
+        purpose: Purpose,
+        channel: Channel,
+        before: &Scene<Account>,
+    ) {
+        let (now, policy) = (before.now, &before.policy);
+        let sends = self.sends.entry(id).or_default();
+        *sends += 1;
+        assert!(*sends <= policy.sends_per_verification, "sends of a verification are bounded");
+        let last = self.last_sends.insert((id, method), now);
+        assert!(last.is_none_or(|last| now >= last.plus(policy.resend_after)), "a resend waits");
+        if channel == Channel::Sms || purpose != Purpose::ResetPassword {
+            self.own_sends.push(now);
+            let recent = self.own_sends.iter().filter(|at| now < at.plus(Seconds::hours(1))).count();
+            assert!(recent <= policy.sends_per_account_hour as usize, "sends of an account are bounded");
+        }
+    }
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    (prop_oneof![Just(100), 1..7_u32], 1..7_u32, 1..5_u32).prop_map(|(account_cap, totp_attempts, code_attempts)| {
+        Policy { account_cap, totp_attempts, code_attempts, ..Policy::default() }
+    })
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(200))]
+
+    #[test]
+    fn whatever_anyone_does_the_promises_hold(policy in policy(), steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::new(policy);
+        for step in &steps {
+            world.take(step);
+        }
+        // A state is what its events make it, by whichever way: folded at once, or over a snapshot.
+        let fold = |state: Account, events: &[(Event, Timestamp)]| {
+            events.iter().fold(state, |state, (event, at)| domain::decision::Decider::evolve(state, event, *at))
+        };
+        prop_assert_eq!(&fold(Account::default(), &world.seen.history), &world.scene.state);
+        let half = world.seen.history.len() / 2;
+        let snapshot = serde_json::to_string(&fold(Account::default(), &world.seen.history[..half])).unwrap();
+        let revived: Account = serde_json::from_str(&snapshot).unwrap();
+        prop_assert_eq!(&fold(revived, &world.seen.history[half..]), &world.scene.state);
+        let whole = serde_json::to_string(&world.scene.state).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Account>(&whole).unwrap(), &world.scene.state);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(12))]
+
+    #[test]
+    fn an_attacker_with_the_password_gets_few_guesses(
+        waits in prop::collection::vec(0..1_200_u32, 150..250),
+        ways in prop::collection::vec(0..3_usize, 250),
+    ) {
+        // Never a right code, but every trick: new sign-ins, resends, other kinds, at any pace.
+        let mut world = World::new(Policy::default());
+        for (wait, way) in waits.into_iter().zip(ways) {
+            let steps = [
+                Step::Wait(wait),
+                Step::SignIn(true),
+                Step::Send(0, way == 1, 1),
+                Step::Resend(0),
+                Step::Submit(0, u8::try_from(way).unwrap(), u8::from(way == 1), Answer::Wrong),
+                Step::Submit(0, u8::try_from(way).unwrap(), u8::from(way == 1), Answer::Wrong),
+            ];
+            steps.iter().for_each(|step| world.take(step));
+        }
+        let judged = world.seen.history.iter().filter(|(event, _)| matches!(event, Event::CodeRejected(_))).count();
+        prop_assert!(judged <= 100);
+        prop_assert_eq!(judged, world.scene.state.account_failures as usize);
+    }
+}
+
+#[test]
+fn the_stories_reach_far_enough() {
+    // A property over stories in which nothing happens would prove nothing.
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let mut names: BTreeMap<&'static str, u32> = BTreeMap::new();
+    for _ in 0..150 {
+        let policy = policy().new_tree(&mut runner).unwrap().current();
+        let steps = prop::collection::vec(step(), 120).new_tree(&mut runner).unwrap().current();
+        let mut world = World::new(policy);
+        steps.iter().for_each(|step| world.take(step));
+        for (event, _) in &world.seen.history {
+            *names.entry(event.name()).or_default() += 1;
+        }
+        *names.entry("capped").or_default() += u32::from(world.scene.state.account_locked);
+    }
+    for name in [
+        "VerificationSucceeded",
+        "CodeRejected",
+        "MethodLocked",
+        "MethodUnlocked",
+        "RecoveryCodeUsed",
+        "CodeResent",
+        "MethodEnabled",
+        "MethodDisabled",
+        "RecoveryCodesGenerated",
+        "TwoFactorDisabled",
+        "TwoFactorReset",
+        "PasswordSet",
+        "SmsEnrollmentStarted",
+        "capped",
+    ] {
+        assert!(names.get(name).copied().unwrap_or_default() >= 3, "{name} in {names:?}");
+    }
+}

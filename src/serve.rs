@@ -69,6 +69,9 @@ pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCod
         spawn_api(config, &opened, &views, listener, stop.clone(), &mut requests)?;
     }
     addresses.tell(config)?;
+    if config.dev_inbox == DevInbox::Exposed {
+        tracing::warn!("dev_inbox is exposed: whoever reaches this server can read every code");
+    }
 
     signals.wait().await;
     tracing::info!("stopping: finishing what is in flight; another signal stops at once");

@@ -43,6 +43,24 @@ fn a_wrong_setting_stops_the_start_with_one_line_and_its_cure() {
 }
 
 #[test]
+fn every_setting_is_documented() {
+    let documented = include_str!("../../docs/configuration.md");
+    let policy = include_str!("../../domain/src/policy.rs");
+    let folder = tempfile::tempdir().unwrap();
+    // The refusal of an unknown setting names the known ones.
+    for (level, known_in) in [("", documented), ("HASHING__", documented), ("LOG__", documented), ("POLICY__", policy)]
+    {
+        let name = format!("COUNTERSIGN__{level}NO_SUCH");
+        let told = stderr(&run(folder.path(), &["serve"], &[(&name, "1")]));
+        let names: Vec<&str> = told.split('`').skip(3).step_by(2).collect();
+        assert!(names.len() >= 2, "{told}");
+        for name in names {
+            assert!(known_in.contains(name), "{name} is not documented");
+        }
+    }
+}
+
+#[test]
 fn a_taken_address_is_named() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();

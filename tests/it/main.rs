@@ -10,3 +10,4 @@ mod guesses;
 mod journeys;
 mod quickstart;
 mod support;
+mod telemetry;

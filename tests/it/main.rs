@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod command_line;
 mod crashes;
+mod documents;
 mod guesses;
 mod journeys;
 mod quickstart;

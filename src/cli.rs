@@ -178,8 +178,8 @@ pub enum KeyringCommand {
 Example:
   countersign keyring rotate
 
-Old keys stay on the ring: what was wrapped with them before a backup can still be opened. A running server
-takes the new ring when it is started again; until then it uses the one it has.")]
+Old keys stay on the ring: what was wrapped with them before a backup can still be opened. It works beside a
+running server, which reads the ring again when it meets the new key.")]
     Rotate,
 }
 

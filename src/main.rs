@@ -7,7 +7,6 @@ mod commands;
 mod config;
 mod place;
 mod serve;
-mod serving;
 mod telemetry;
 
 use std::{

@@ -13,7 +13,7 @@ use domain::{
 };
 use event_store::{
     engine::{CacheOptions, Engine, EngineParts, Request},
-    keys::Keys,
+    keys::{Keys, RingSource},
     port::{Clock, EventLog, KeyStore, WrappedKey},
     sqlite::{SqliteOptions, SqliteStore},
 };
@@ -79,7 +79,8 @@ impl Opened {
         let store = SqliteStore::open(&config.data.join(LOG), SqliteOptions::default()).await;
         let store = Arc::new(store.map_err(Failure::other)?);
         check_ring(&ring, store.as_ref()).await?;
-        let keys = Arc::new(Keys::new(Arc::<SqliteStore>::clone(&store), Arc::clone(&ring), OPENED_KEYS));
+        let keys = Keys::new(Arc::<SqliteStore>::clone(&store), Arc::clone(&ring), OPENED_KEYS);
+        let keys = Arc::new(keys.renewed_from(ring_source(config)));
         let operations = Operations::open(&config.data.join(OPERATIONS), Arc::clone(&ring)).await;
         let operations = Arc::new(operations.map_err(Failure::other)?);
         let cancel = CancellationToken::new();
@@ -171,6 +172,12 @@ pub fn key_ring(config: &Config) -> Result<KeyRing, ConfigError> {
         ));
     }
     KeyRing::load_or_create(&path).map_err(|error| unreadable(setting, &error))
+}
+
+/// Reads the ring's file again, for a process that meets a key which a rotation added meanwhile.
+fn ring_source(config: &Config) -> RingSource {
+    let path = config.key_ring.is_none().then(|| key_ring_path(config));
+    Box::new(move || KeyRing::load(path.as_deref()?).ok().flatten())
 }
 
 /// Where the key ring is, when it is a file.

@@ -23,7 +23,6 @@ use crate::{
     commands,
     config::{Config, DevInbox, Role},
     place::{Opened, Opening},
-    serving::Serving,
     telemetry,
 };
 
@@ -35,7 +34,6 @@ pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCod
     let mut signals = Signals::listen()?;
     let listener = if config.roles.contains(&Role::Api) { Some(listen(config.listen).await?) } else { None };
     let opened = Opened::open(config, Opening::Create).await?;
-    let _serving = Serving::here(&config.data)?;
     let metrics_listener = telemetry::metrics_listener(config.metrics_listen).await?;
     let views = commands::views(config, &opened).await?;
 

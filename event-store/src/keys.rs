@@ -1,7 +1,10 @@
 //! Opened data keys. They live in memory for a minute at most, so that an erased key is forgotten by
 //! every process even when its event was missed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use domain::ids::StreamId;
 use quick_cache::sync::Cache;
@@ -45,17 +48,29 @@ struct Remembered {
     since: Instant,
 }
 
+/// Reads the ring again from where it is kept; `None` when that cannot be done now.
+pub type RingSource = Box<dyn Fn() -> Option<KeyRing> + Send + Sync>;
+
 /// The data keys of all streams.
 pub struct Keys {
     store: Arc<dyn KeyStore>,
-    ring: Arc<KeyRing>,
+    ring: RwLock<Arc<KeyRing>>,
+    source: Option<RingSource>,
     remembered: Cache<StreamId, Remembered>,
 }
 
 impl Keys {
     /// Keys of this store under this ring, at most `capacity` of them opened at a time.
     pub fn new(store: Arc<dyn KeyStore>, ring: Arc<KeyRing>, capacity: usize) -> Self {
-        Self { store, ring, remembered: Cache::new(capacity) }
+        Self { store, ring: RwLock::new(ring), source: None, remembered: Cache::new(capacity) }
+    }
+
+    /// The same, reading the ring again when a data key is wrapped by a ring key that it does not hold: another
+    /// process rotated it.
+    #[must_use]
+    pub fn renewed_from(mut self, source: RingSource) -> Self {
+        self.source = Some(source);
+        self
     }
 
     /// The key of a stream, if it has one that was not destroyed.
@@ -88,7 +103,7 @@ impl Keys {
             KeyState::Open(key) => Ok(key),
             KeyState::Erased => Err(KeysError::Erased),
             KeyState::Absent => {
-                let (ring_key, bytes) = self.ring.wrap(&stream.to_string(), &DataKey::generate()?)?;
+                let (ring_key, bytes) = self.ring().wrap(&stream.to_string(), &DataKey::generate()?)?;
                 // Another process may have been quicker: what is kept counts, not what was made here.
                 let kept = self.store.insert(stream, WrappedKey::Wrapped { ring_key, bytes }).await?;
                 match self.remember(stream, &kept)? {
@@ -115,7 +130,7 @@ impl Keys {
     /// Wraps every data key that is under another key of the ring by the current one; how many those were.
     /// May be interrupted and begun again at any time.
     pub async fn rewrap_all(&self) -> Result<u64, KeysError> {
-        let current = self.ring.current();
+        let current = self.ring().current();
         let (mut count, mut after) = (0, None::<String>);
         loop {
             let page = self.store.list_not_under(current, after.as_deref(), 500).await?;
@@ -124,8 +139,8 @@ impl Keys {
             for (name, found) in page {
                 let WrappedKey::Wrapped { ring_key, bytes } = found else { continue };
                 let Ok(stream) = name.parse::<StreamId>() else { continue };
-                let key = self.ring.unwrap(&name, ring_key, &bytes)?;
-                let (ring_key, bytes) = self.ring.wrap(&name, &key)?;
+                let key = self.unwrap(&name, ring_key, &bytes)?;
+                let (ring_key, bytes) = self.ring().wrap(&name, &key)?;
                 self.store.rewrap(&stream, WrappedKey::Wrapped { ring_key, bytes }).await?;
                 count += 1;
             }
@@ -133,13 +148,28 @@ impl Keys {
     }
 
     /// The ring that wraps them.
-    pub fn ring(&self) -> &KeyRing {
-        &self.ring
+    pub fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn unwrap(&self, stream: &str, ring_key: u32, bytes: &[u8]) -> Result<DataKey, VaultError> {
+        let ring = self.ring();
+        match (ring.unwrap(stream, ring_key, bytes), &self.source) {
+            (Err(VaultError::UnknownRingKey(_)), Some(source)) => {
+                // Another's ring has another look-up key: taking it would look for addresses in other streams.
+                let renewed = source().filter(|renewed| renewed.continues(&ring)).map(Arc::new);
+                let Some(renewed) = renewed else { return Err(VaultError::UnknownRingKey(ring_key)) };
+                tracing::info!(current = renewed.current(), "the key ring was rotated: read again");
+                *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&renewed);
+                renewed.unwrap(stream, ring_key, bytes)
+            }
+            (opened, _) => opened,
+        }
     }
 
     fn remember(&self, stream: &StreamId, found: &WrappedKey) -> Result<KeyState, KeysError> {
         let key = match found {
-            WrappedKey::Wrapped { ring_key, bytes } => Some(self.ring.unwrap(&stream.to_string(), *ring_key, bytes)?),
+            WrappedKey::Wrapped { ring_key, bytes } => Some(self.unwrap(&stream.to_string(), *ring_key, bytes)?),
             WrappedKey::Erased => None,
         };
         self.remembered.insert(stream.clone(), Remembered { key: key.clone(), since: Instant::now() });

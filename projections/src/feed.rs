@@ -104,7 +104,7 @@ pub(crate) async fn batch(
         .try_collect()
         .await?;
     let keys = Arc::clone(keys);
-    on_a_thread(is_small, move || changes(keys.ring(), &opened, views, after, decoded)).await?
+    on_a_thread(is_small, move || changes(&keys.ring(), &opened, views, after, decoded)).await?
 }
 
 async fn on_a_thread<T: Send + 'static>(

@@ -5,11 +5,10 @@ use crate::{
     Failure,
     config::{Config, ConfigError},
     place::{self, Opened, Opening},
-    serving::Serving,
 };
 
-/// Adds a key to the ring, saves the ring, then wraps every data key with the new one. A server reads its ring
-/// once, so none may run meanwhile: it could not open what is wrapped by a key that it does not know.
+/// Adds a key to the ring, saves the ring, then wraps every data key with the new one. A running server reads the
+/// ring again when it meets a key that it does not know.
 pub async fn rotate(config: &Config) -> Result<(), Failure> {
     if config.key_ring.is_some() {
         return Err(ConfigError::new(
@@ -19,7 +18,6 @@ pub async fn rotate(config: &Config) -> Result<(), Failure> {
         )
         .into());
     }
-    let _alone = Serving::none(&config.data)?;
     // Opened once with the old ring: that proves that it is the right one before it is replaced.
     let before = Opened::open(config, Opening::Existing).await?;
     before.close().await;

@@ -1,4 +1,4 @@
-//! Administrative commands. All but `keyring rotate` work beside a running server.
+//! Administrative commands. They work beside a running server.
 
 mod doctor;
 mod erase;

@@ -49,6 +49,14 @@ impl KeyRing {
         Ok(next)
     }
 
+    /// Whether this is the other ring, rotated: all its keys and its look-up key are here.
+    pub fn continues(&self, other: &Self) -> bool {
+        use subtle::ConstantTimeEq;
+        let same = |one: &Key, two: &Key| bool::from(one.ct_eq(&**two));
+        let holds = |(number, key): (&u32, &Key)| self.keys.get(number).is_some_and(|own| same(own, key));
+        same(&self.lookup, &other.lookup) && other.keys.iter().all(holds)
+    }
+
     /// Wraps a stream's data key by the current key; returns that key's number and the wrapped bytes.
     pub fn wrap(&self, stream: &str, key: &DataKey) -> Result<(u32, Vec<u8>), VaultError> {
         let wrapping = self.wrapping_key(self.current)?;

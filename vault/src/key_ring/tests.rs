@@ -73,6 +73,19 @@ fn after_a_rotation_old_keys_open_and_the_new_one_wraps() {
 }
 
 #[test]
+fn a_rotated_ring_continues_the_old_one_and_no_other_does() {
+    let old = ring();
+    let mut rotated = old.clone();
+    rotated.rotate().unwrap();
+    assert!(rotated.continues(&old) && old.continues(&old));
+    assert!(!old.continues(&rotated), "a key is missing");
+    assert!(!KeyRing::generate().unwrap().continues(&old));
+    let mut exchanged = rotated.clone();
+    exchanged.lookup = bytes_from(200);
+    assert!(!exchanged.continues(&old), "another look-up key looks elsewhere");
+}
+
+#[test]
 fn debug_shows_no_key() {
     assert_eq!(format!("{:?}", ring()), "KeyRing(current 3, 1 keys)");
 }

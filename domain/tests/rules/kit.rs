@@ -149,6 +149,7 @@ impl<D: Decider> Scene<D> {
     }
 
     /// The command runs, as `execute` runs it.
+    #[expect(clippy::needless_pass_by_value, reason = "so that a test reads as a sentence")]
     pub fn when(mut self, command: D::Command) -> Told<D> {
         let (entropy, mut evidence, mut asked) = (self.entropy(), Evidence::new(), Vec::new());
         let decide = |state: &D, evidence: &Evidence, scene: &Self| -> (Option<Need>, Decision) {

@@ -22,4 +22,5 @@ mod steps;
 mod streams;
 mod totp;
 mod verifications;
+mod witness;
 mod words;

@@ -37,6 +37,7 @@ fn reset(code: Option<&str>, second: Option<SecondFactor>) -> Command {
         new: Secret::new(OTHER_PASSWORD.to_owned()),
     }
 }
+#[expect(clippy::unnecessary_wraps, reason = "as the command takes it")]
 fn second(kind: Option<FactorKind>, code: &str) -> Option<SecondFactor> {
     Some(SecondFactor { kind, method_id: None, code: entered(code) })
 }

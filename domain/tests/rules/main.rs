@@ -6,6 +6,7 @@ mod any;
 mod enrollment;
 mod folding;
 mod histories;
+mod journeys;
 mod kit;
 mod lifecycle;
 mod locks;

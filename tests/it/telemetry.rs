@@ -50,7 +50,7 @@ async fn traces_are_handed_to_the_collector_without_secrets() {
         for stream in collector.incoming() {
             let (Ok(mut stream), sink) = (stream, Arc::clone(&sink)) else { return };
             thread::spawn(move || {
-                let mut chunk = [0; 65_536];
+                let mut chunk = [0; 8_192];
                 while let Ok(length @ 1..) = stream.read(&mut chunk) {
                     sink.lock().unwrap().extend_from_slice(&chunk[..length]);
                     let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");

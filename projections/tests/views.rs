@@ -235,10 +235,7 @@ async fn security_teams_find_accounts_by_factor_lock_method_address_and_time() {
     world.advance(Seconds(10));
     let totp = world.account_with("two@example.com").await;
     world
-        .given(
-            totp,
-            [world.enrolling_totp(1), world.enabled(1, MethodKind::Totp, true), TwoFactorEnabled {}.into()],
-        )
+        .given(totp, [world.enrolling_totp(1), world.enabled(1, MethodKind::Totp, true), TwoFactorEnabled {}.into()])
         .await;
     world.advance(Seconds(10));
     let sms = world.account_with("Three@Example.com").await;
@@ -356,7 +353,8 @@ async fn the_timeline_reads_as_one_line_per_event_in_both_orders() {
     let unlocked = MethodUnlocked { kinds: vec![FactorKind::Totp], cap_lifted: false, reason: text("called us") };
     world.given(account, [unlocked.into()]).await;
     world.acts(Actor::Worker);
-    let order = world.given(account, [world.issued(VerificationId(world.uuid()), Channel::Email, Purpose::SignIn)]).await;
+    let order =
+        world.given(account, [world.issued(VerificationId(world.uuid()), Channel::Email, Purpose::SignIn)]).await;
     let stream = StreamId::Delivery(order);
     world.append(&stream, [world.send_started(order, account, Channel::Email, 1)]).await;
     let dispatched = CodeDispatched { provider: "inbox".to_owned(), attempt: 1, provider_message_id: None };
@@ -383,14 +381,13 @@ async fn the_timeline_reads_as_one_line_per_event_in_both_orders() {
     assert_eq!(lines(by_client, Order::NewestFirst).await, ["Locks lifted by support"]);
     let by_type = TimelineFilter { types: vec!["EmailVerified".to_owned()], ..TimelineFilter::default() };
     assert_eq!(lines(by_type, Order::NewestFirst).await.len(), 2);
-    let workers = TimelineFilter { actor_kind: Some("worker".to_owned()), account: Some(other), ..TimelineFilter::default() };
+    let workers =
+        TimelineFilter { actor_kind: Some("worker".to_owned()), account: Some(other), ..TimelineFilter::default() };
     assert!(lines(workers, Order::NewestFirst).await.is_empty());
 
     let first = views.timeline(mine(), Order::OldestFirst, Reveal::Masked, None, 2).await.unwrap();
-    let rest = views
-        .timeline(mine(), Order::OldestFirst, Reveal::Masked, first.next_cursor.as_deref(), 50)
-        .await
-        .unwrap();
+    let rest =
+        views.timeline(mine(), Order::OldestFirst, Reveal::Masked, first.next_cursor.as_deref(), 50).await.unwrap();
     assert_eq!((first.items.len(), rest.items.len(), rest.next_cursor), (2, 4, None));
     views.stop().await;
 }
@@ -441,10 +438,7 @@ async fn retention_drops_the_metadata_of_old_lines() {
     let applied = RetentionApplied { before: world.now().minus(Seconds::days(365)) };
     world.given(account, [applied.into()]).await;
     let views = world.current().await;
-    let page = views
-        .timeline(TimelineFilter::default(), Order::OldestFirst, Reveal::Clear, None, 10)
-        .await
-        .unwrap();
+    let page = views.timeline(TimelineFilter::default(), Order::OldestFirst, Reveal::Clear, None, 10).await.unwrap();
     assert_eq!((&page.items[0].source, page.items[0].command_id), (&None, None));
     assert_eq!(page.items[0].actor, Actor::Session { session_id: session });
     assert!(page.items[2].source.is_some() && page.items[2].command_id.is_some());
@@ -583,7 +577,11 @@ async fn an_erased_account_leaves_no_row_of_its_own() {
         assert_eq!(rows(view, &status), Some(0), "{view}");
     }
     let delivery = &views.deliveries(DeliveryFilter::default(), None, 10).await.unwrap().items[0];
-    assert_eq!((delivery.account_id, delivery.verification_id), (None, None), "facts of the route stay, the account goes");
+    assert_eq!(
+        (delivery.account_id, delivery.verification_id),
+        (None, None),
+        "facts of the route stay, the account goes"
+    );
     assert_eq!(delivery.prefix.as_deref(), Some("+43660"));
     views.stop().await;
 }

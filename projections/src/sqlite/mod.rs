@@ -77,6 +77,8 @@ pub struct SqliteViews {
     positions: watch::Sender<Positions>,
     /// Someone waits for a position: the runner does not linger.
     hurry: Notify,
+    /// A query found the file damaged.
+    damaged: Notify,
     /// Whether the runner of this process keeps the views.
     is_running: AtomicBool,
     /// Held while a batch is applied; a rebuild holds it for the moments in which the views must stand still.
@@ -108,6 +110,7 @@ impl SqliteViews {
             readers: Readers::new(path, READERS),
             positions: watch::Sender::new(positions),
             hurry: Notify::new(),
+            damaged: Notify::new(),
             is_running: AtomicBool::new(false),
             gate: tokio::sync::Mutex::new(()),
             rebuilding: tokio::sync::Mutex::new(()),
@@ -204,7 +207,11 @@ impl SqliteViews {
         &self,
         read: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, ViewError> {
-        self.readers.read(read).await
+        let found = self.readers.read(read).await;
+        if matches!(found, Err(ViewError::Damaged(_))) {
+            self.damaged.notify_one();
+        }
+        found
     }
 
     /// Deletes the file and makes it anew.

@@ -46,7 +46,13 @@ impl SqliteViews {
         let mut pause = BACK_OFF.0;
         loop {
             let begun = Instant::now();
-            let Some(followed) = cancel.run_until_cancelled(self.follow()).await else { return Ok(()) };
+            let follow = async {
+                tokio::select! {
+                    followed = self.follow() => followed,
+                    () = self.damaged.notified() => Err(ViewError::Damaged("a query could not read it".to_owned())),
+                }
+            };
+            let Some(followed) = cancel.run_until_cancelled(follow).await else { return Ok(()) };
             match followed {
                 Ok(()) | Err(ViewError::Moved) => {}
                 Err(ViewError::Damaged(reason)) => {

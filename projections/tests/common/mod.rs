@@ -73,8 +73,7 @@ impl std::ops::Deref for Running {
 impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store =
-            Arc::new(SqliteStore::open(&dir.path().join("log.db"), SqliteOptions::default()).await.unwrap());
+        let store = Arc::new(SqliteStore::open(&dir.path().join("log.db"), SqliteOptions::default()).await.unwrap());
         let ring = Arc::new(KeyRing::generate().unwrap());
         let keys = Arc::new(Keys::new(Arc::clone(&store) as Arc<dyn KeyStore>, ring, 1_000));
         Self {

@@ -1,0 +1,266 @@
+//! The file of operations: limits, networks, session activity, the inbox, checkpoints.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::{path::PathBuf, sync::Arc};
+
+use common::is_on_disk;
+use domain::{
+    ids::SessionId,
+    limits::{Charge, LimitName},
+    policy::Limit,
+    secret::Secret,
+    time::{Seconds, Timestamp},
+    values::Channel,
+};
+use event_store::{
+    port::{Checkpoints, Limiter},
+    testing::{ManualClock, MemoryLimiter},
+};
+use projections::operations::{InboxMessage, Operations};
+use proptest::prelude::*;
+use schemas::envelope::Position;
+use tempfile::TempDir;
+use uuid::Uuid;
+use vault::KeyRing;
+
+const NOW: Timestamp = ManualClock::START;
+
+struct Place {
+    dir: TempDir,
+    ring: Arc<KeyRing>,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), ring: Arc::new(KeyRing::generate().unwrap()) }
+    }
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("operations.db")
+    }
+    async fn open(&self) -> Operations {
+        Operations::open(&self.path(), Arc::clone(&self.ring)).await.unwrap()
+    }
+}
+
+fn charge(subject: &str, count: u32, window: Seconds) -> Charge {
+    Charge {
+        name: LimitName::TextsPerNumber,
+        subject: subject.to_owned(),
+        limit: Limit { count, window },
+        refund_on_success: false,
+    }
+}
+
+#[tokio::test]
+async fn a_limit_holds_in_every_span_of_its_window() {
+    let place = Place::new();
+    let operations = place.open().await;
+    let hour = charge("+436601234567", 5, Seconds::hours(1));
+    let try_at = async |minutes: u32| {
+        operations.charge(std::slice::from_ref(&hour), NOW.plus(Seconds::minutes(minutes))).await.unwrap()
+    };
+    for minute in [0, 10, 20, 30, 40] {
+        assert_eq!(try_at(minute).await, Ok(()));
+    }
+    assert_eq!(try_at(50).await, Err(Seconds::minutes(10)), "until the first one leaves the window");
+    assert_eq!(try_at(60).await, Ok(()));
+    assert_eq!(try_at(61).await, Err(Seconds::minutes(9)));
+    let count = async |minutes: u32| operations.count(&hour, NOW.plus(Seconds::minutes(minutes))).await.unwrap();
+    assert_eq!((count(61).await, count(75).await, count(200).await), (5, 4, 0));
+}
+
+#[tokio::test]
+async fn a_charge_takes_all_buckets_or_none() {
+    let place = Place::new();
+    let operations = place.open().await;
+    let (hour, day) = (charge("a", 5, Seconds::hours(1)), charge("a", 2, Seconds::days(1)));
+    let other = charge("b", 1, Seconds::hours(1));
+    let all = [hour.clone(), day.clone(), other.clone()];
+    assert_eq!(operations.charge(&all, NOW).await.unwrap(), Ok(()));
+    assert_eq!(operations.charge(&all, NOW).await.unwrap(), Err(Seconds::hours(1)));
+    for (bucket, held) in [(&hour, 1), (&day, 1), (&other, 1)] {
+        assert_eq!(operations.count(bucket, NOW).await.unwrap(), held);
+    }
+    operations.refund(&all, NOW).await.unwrap();
+    operations.refund(&all, NOW).await.unwrap();
+    assert_eq!(operations.count(&day, NOW).await.unwrap(), 0);
+    assert_eq!(operations.charge(&all, NOW).await.unwrap(), Ok(()));
+    // The same bucket twice in one charge needs room for two.
+    let twice = charge("c", 1, Seconds::hours(1));
+    assert!(operations.charge(&[twice.clone(), twice.clone()], NOW).await.unwrap().is_err());
+    assert_eq!(operations.count(&twice, NOW).await.unwrap(), 0);
+    let nothing = charge("d", 0, Seconds::hours(1));
+    assert_eq!(operations.charge(&[nothing], NOW).await.unwrap(), Err(Seconds::hours(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parallel_charges_never_exceed_a_limit() {
+    let place = Place::new();
+    let (one, two) = (Arc::new(place.open().await), Arc::new(place.open().await));
+    let tries: Vec<_> = (0..400)
+        .map(|n| {
+            let operations = Arc::clone(if n % 2 == 0 { &one } else { &two });
+            tokio::spawn(async move { operations.charge(&[charge("x", 37, Seconds::hours(1))], NOW).await.unwrap() })
+        })
+        .collect();
+    let mut allowed = 0;
+    for done in tries {
+        allowed += usize::from(done.await.unwrap().is_ok());
+    }
+    assert_eq!(allowed, 37, "over two openers of one file");
+}
+
+#[tokio::test]
+async fn a_limit_raised_to_a_million_keeps_its_bucket_small() {
+    let place = Place::new();
+    let operations = place.open().await;
+    let many = charge("load", 1_000_000, Seconds::hours(1));
+    for n in 0..2_000 {
+        let at = NOW.plus(Seconds(n));
+        assert_eq!(operations.charge(std::slice::from_ref(&many), at).await.unwrap(), Ok(()));
+    }
+    assert_eq!(operations.count(&many, NOW.plus(Seconds(2_000))).await.unwrap(), 2_000);
+    let file = rusqlite::Connection::open(place.path()).unwrap();
+    let length: i64 = file.query_row("SELECT max(length(charges)) FROM limits", [], |row| row.get(0)).unwrap();
+    assert!(length <= 70 * 12, "{length}");
+    assert_eq!(operations.count(&many, NOW.plus(Seconds(2_000 + 3_600 + 60))).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn limits_networks_and_checkpoints_survive_a_restart() {
+    let place = Place::new();
+    let operations = place.open().await;
+    let limit = charge("a@example.com", 1, Seconds::hours(1));
+    operations.charge(std::slice::from_ref(&limit), NOW).await.unwrap().unwrap();
+    operations.remember_network("a@example.com", "203.0.113.7", NOW).await.unwrap();
+    operations.save("sms", Position(42)).await.unwrap();
+    operations.close().await;
+    let operations = place.open().await;
+    assert!(operations.charge(&[limit], NOW).await.unwrap().is_err());
+    assert!(operations.is_known_network("a@example.com", "203.0.113.7").await.unwrap());
+    assert!(!operations.is_known_network("a@example.com", "203.0.113.8").await.unwrap());
+    assert!(!operations.is_known_network("b@example.com", "203.0.113.7").await.unwrap());
+    let half_a_year_later = NOW.plus(Seconds::days(181));
+    operations.remember_network("b@example.com", "203.0.113.9", half_a_year_later).await.unwrap();
+    assert!(!operations.is_known_network("a@example.com", "203.0.113.7").await.unwrap());
+    assert_eq!(operations.load("sms").await.unwrap(), Position(42));
+    assert_eq!(operations.load("email").await.unwrap(), Position::START);
+    operations.close().await;
+    assert!(operations.load("sms").await.is_err(), "closed");
+    assert!(!is_on_disk(place.dir.path(), "example.com") && !is_on_disk(place.dir.path(), "203.0.113"));
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_session_is_known_at_once_and_written_now_and_then() {
+    let place = Place::new();
+    let operations = place.open().await;
+    let session = SessionId(Uuid::from_u128(7));
+    assert_eq!(operations.last_used(session), None);
+    let written = || -> Vec<i64> {
+        let file = rusqlite::Connection::open(place.path()).unwrap();
+        let mut all = file.prepare("SELECT last_used_at FROM session_activity").unwrap();
+        all.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let at = |minutes: u32| NOW.plus(Seconds::minutes(minutes));
+    operations.touch(session, at(0));
+    operations.touch(session, at(5));
+    // Answers come in order, so the writes before this one are done.
+    operations.load("nobody").await.unwrap();
+    assert_eq!(operations.last_used(session), Some(at(5)));
+    assert_eq!(written(), [at(0).as_millis()]);
+    operations.touch(session, at(10));
+    operations.touch(session, at(3));
+    operations.load("nobody").await.unwrap();
+    assert_eq!(written(), [at(10).as_millis()]);
+    operations.touch(session, at(12));
+    operations.close().await;
+    assert_eq!(written(), [at(12).as_millis()], "flushed at the stop");
+    assert_eq!(place.open().await.last_used(session), Some(at(12)));
+}
+
+fn message(n: u32, to: &str, at: Timestamp) -> InboxMessage {
+    InboxMessage {
+        id: Uuid::from_u128(u128::from(n)),
+        channel: Channel::Email,
+        to: to.to_owned(),
+        subject: Some(format!("Subject {n}")),
+        body: Secret::new(format!("Your code is 9077{n:02}.")),
+        code: Some(Secret::new(format!("9077{n:02}"))),
+        at,
+    }
+}
+
+#[tokio::test]
+async fn the_inbox_keeps_the_last_messages_sealed() {
+    let place = Place::new();
+    let operations = place.open().await;
+    operations.inbox_put(message(1, "ada@example.com", NOW)).await.unwrap();
+    operations.inbox_put(message(2, "bob@example.com", NOW)).await.unwrap();
+    operations.inbox_put(message(2, "bob@example.com", NOW)).await.unwrap();
+    let subjects = async |to: Option<&str>| -> Vec<String> {
+        operations.inbox_list(to, 10).await.unwrap().into_iter().filter_map(|message| message.subject).collect()
+    };
+    assert_eq!(subjects(None).await, ["Subject 2", "Subject 1"]);
+    assert_eq!(subjects(Some("Ada@example.com")).await, ["Subject 1"]);
+    let found = &operations.inbox_list(Some("bob@example.com"), 10).await.unwrap()[0];
+    assert_eq!(found.code.as_ref().unwrap().expose(), "907702");
+    assert!(!format!("{found:?}").contains("907702"));
+    for text in ["ada@example.com", "bob@", "Your code", "907701", "Subject"] {
+        assert!(!is_on_disk(place.dir.path(), text), "{text}");
+    }
+
+    operations.inbox_put(message(3, "ada@example.com", NOW.plus(Seconds(86_401)))).await.unwrap();
+    assert_eq!(subjects(None).await, ["Subject 3"], "those of yesterday are gone");
+    let later = NOW.plus(Seconds(86_402));
+    for n in 4..1_010 {
+        operations.inbox_put(message(n, "ada@example.com", later)).await.unwrap();
+    }
+    let all = operations.inbox_list(None, 5_000).await.unwrap();
+    assert_eq!((all.len(), all[0].id), (1_000, Uuid::from_u128(1_009)));
+    operations.close().await;
+
+    // Another key ring opens none of them.
+    let other = Operations::open(&place.path(), Arc::new(KeyRing::generate().unwrap())).await.unwrap();
+    assert!(other.inbox_list(None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside() {
+    let place = Place::new();
+    std::fs::write(place.path(), "no database, though long enough to look like one".repeat(100)).unwrap();
+    let operations = place.open().await;
+    assert_eq!(operations.load("sms").await.unwrap(), Position::START);
+    assert!(place.dir.path().join("operations.db.damaged").exists());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// The limiter of the tests remembers every charge; this one must say the same.
+    #[test]
+    fn it_agrees_with_one_that_remembers_everything(
+        count in 1..6_u32,
+        steps in prop::collection::vec((0..40_u32, 0..2_usize, any::<bool>()), 1..60),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let place = Place::new();
+            let (operations, model) = (place.open().await, MemoryLimiter::default());
+            let buckets = ["a", "b"].map(|subject| charge(subject, count, Seconds(60)));
+            let mut now = NOW;
+            for (wait, bucket, both) in steps {
+                now = now.plus(Seconds(wait));
+                let charges = if both { buckets.to_vec() } else { vec![buckets[bucket].clone()] };
+                let (ours, theirs) = (operations.charge(&charges, now).await.unwrap(), model.charge(&charges, now).await.unwrap());
+                prop_assert_eq!(ours, theirs);
+                for bucket in &buckets {
+                    prop_assert_eq!(operations.count(bucket, now).await.unwrap(), model.count(bucket, now).await.unwrap());
+                }
+            }
+            operations.close().await;
+            Ok(())
+        })?;
+    }
+}

@@ -2,7 +2,7 @@
 
 mod apply;
 mod digest;
-mod file;
+pub(crate) mod file;
 mod rebuild;
 mod runner;
 mod threads;

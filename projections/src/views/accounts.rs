@@ -84,8 +84,10 @@ const TOTP_ADDED: &str =
     "UPDATE accounts{shadow} SET totp_methods = totp_methods + 1, reset_at = NULL WHERE account_id = $1";
 const SMS_ADDED: &str =
     "UPDATE accounts{shadow} SET sms_methods = sms_methods + 1, reset_at = NULL WHERE account_id = $1";
-const TOTP_REMOVED: &str = "UPDATE accounts{shadow} SET totp_methods = totp_methods - 1 WHERE account_id = $1 AND totp_methods > 0";
-const SMS_REMOVED: &str = "UPDATE accounts{shadow} SET sms_methods = sms_methods - 1 WHERE account_id = $1 AND sms_methods > 0";
+const TOTP_REMOVED: &str =
+    "UPDATE accounts{shadow} SET totp_methods = totp_methods - 1 WHERE account_id = $1 AND totp_methods > 0";
+const SMS_REMOVED: &str =
+    "UPDATE accounts{shadow} SET sms_methods = sms_methods - 1 WHERE account_id = $1 AND sms_methods > 0";
 const RECOVERY_CODES: &str = "UPDATE accounts{shadow} SET recovery_codes = $1 WHERE account_id = $2";
 const FAILED: &str = "UPDATE accounts{shadow} SET failures = $1 WHERE account_id = $2";
 const CAPPED: &str =

@@ -59,3 +59,6 @@ pub(crate) const fn keeps_personal(event: &Event) -> bool {
             | Event::ApiKeyIssued(_)
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,7 +153,7 @@ fn report(what: &str, events: u64, took: Duration, processor: f64) {
     );
 }
 
-async fn run(views: &Arc<SqliteViews>, cancel: &CancellationToken) -> tokio::task::JoinHandle<()> {
+fn run(views: &Arc<SqliteViews>, cancel: &CancellationToken) -> tokio::task::JoinHandle<()> {
     let (views, cancel) = (Arc::clone(views), cancel.clone());
     tokio::spawn(async move { views.run(cancel).await.unwrap() })
 }
@@ -182,7 +182,7 @@ async fn main() {
     let views = Arc::new(SqliteViews::open(&dir.path().join("views.db"), parts).await.unwrap());
     let cancel = CancellationToken::new();
     let (begun, spent) = (Instant::now(), processor_seconds());
-    let runner = run(&views, &cancel).await;
+    let runner = run(&views, &cancel);
     views.wait_for(head, Duration::from_hours(1)).await.unwrap();
     report("catch-up from nothing", head.0, begun.elapsed(), processor_seconds() - spent);
 
@@ -213,7 +213,7 @@ async fn main() {
     rate().await;
     let (_, without, last) = rate().await;
     let cancel = CancellationToken::new();
-    let runner = run(&views, &cancel).await;
+    let runner = run(&views, &cancel);
     views.wait_for(last, Duration::from_mins(1)).await.unwrap();
     let (took, with, last) = rate().await;
     let behind = Instant::now();

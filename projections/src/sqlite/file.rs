@@ -219,27 +219,36 @@ fn was_closed_or_interrupted_softly(connection: &Connection) -> Result<(), ViewE
 /// Says, durably, that the file is being written from now on; returns what `mark_clean` needs.
 pub(crate) fn mark_open(connection: &Connection) -> rusqlite::Result<String> {
     let own = format!("{} {}", boot(), std::process::id());
-    durably(connection, &own)?;
+    durably(connection, |connection| mark(connection, &own))?;
     Ok(own)
 }
 
 /// Says, durably, that everything is on the disk, unless someone else has taken over the writing.
 pub(crate) fn mark_clean(connection: &Connection, own: &str) -> rusqlite::Result<()> {
-    if marker(connection)?.as_deref() == Some(own) { durably(connection, CLEAN) } else { Ok(()) }
+    if marker(connection)?.as_deref() != Some(own) {
+        return Ok(());
+    }
+    // What was written before goes to the disk first: the marker must never be ahead of what it speaks of.
+    durably(connection, |_| Ok(()))?;
+    durably(connection, |connection| mark(connection, CLEAN))
 }
 
-fn durably(connection: &Connection, value: &str) -> rusqlite::Result<()> {
+fn mark(connection: &Connection, value: &str) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "INSERT INTO views_file (name, value) VALUES ('written', ?1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [value],
+        )
+        .map(drop)
+}
+
+/// Writes, copies the write-ahead log into the file, and waits until both are on the disk.
+fn durably(connection: &Connection, write: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // What was written before goes to the disk first: a marker must never be ahead of what it speaks of.
-    let checkpoint = |connection: &Connection| {
+    let written = write(connection).and_then(|()| {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).map(drop)
-    };
-    checkpoint(connection)?;
-    connection.execute(
-        "INSERT INTO views_file (name, value) VALUES ('written', ?1)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        [value],
-    )?;
-    checkpoint(connection)?;
-    connection.pragma_update(None, "synchronous", "OFF").map(drop)
+    });
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    written
 }

@@ -148,9 +148,12 @@ impl SqliteViews {
                         std::future::pending::<()>().await;
                     }
                 } else {
-                    // Another process runs them, or none does: the file knows.
-                    if self.ask_file().await.is_ok_and(|all| reached(&all) >= position) {
-                        continue;
+                    // Another process runs them, or none does: the file knows. What it says is not published:
+                    // a runner that begins meanwhile knows better.
+                    if let Ok(all) = self.ask_file().await
+                        && reached(&all) >= position
+                    {
+                        return reached(&all);
                     }
                     tokio::time::sleep(ASK_FILE).await;
                 }
@@ -161,11 +164,10 @@ impl SqliteViews {
     }
 
     async fn ask_file(&self) -> Result<Positions, ViewError> {
-        let all = self.readers.read(positions).await?;
-        self.moved(all);
-        Ok(all)
+        self.readers.read(positions).await
     }
 
+    /// Publishes where the views stand. For the runner alone, which knows of every move.
     fn moved(&self, all: Positions) {
         self.positions.send_if_modified(|known| std::mem::replace(known, all) != all);
     }

@@ -163,7 +163,6 @@ impl SqliteViews {
             match self.writer.run(move |state| swap(state, set, rest.as_ref(), at, target, now)).await {
                 Ok(()) => {
                     is_swapped = true;
-                    self.ask_file().await?;
                     break;
                 }
                 Err(ViewError::Moved) => tokio::time::sleep(AGAIN).await,

@@ -79,7 +79,9 @@ impl SqliteViews {
 
     /// Follows the log with the views that stand farthest; rebuilds the others beside them, then takes them in.
     async fn follow(&self) -> Result<(), ViewError> {
-        let (live, position) = foremost(&self.ask_file().await?);
+        let all = self.ask_file().await?;
+        self.moved(all);
+        let (live, position) = foremost(&all);
         let behind = ViewSet::ALL.without(live);
         let mut rebuilt = pin!(async {
             if behind.is_empty() {

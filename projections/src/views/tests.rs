@@ -141,11 +141,9 @@ fn every_table_is_digested_by_its_key_first() {
 
 #[test]
 fn parameters_show_nothing_personal() {
-    let shown: String = everything()
-        .iter()
-        .flat_map(|recorded| VIEWS.iter().flat_map(move |view| (view.changes)(recorded)))
-        .map(|change| format!("{:?}", change.params))
-        .collect();
+    let changes: Vec<_> =
+        everything().iter().flat_map(|recorded| VIEWS.iter().flat_map(move |view| (view.changes)(recorded))).collect();
+    let shown = format!("{changes:?}");
     let data: Vec<serde_json::Value> =
         samples::events().unwrap().iter().map(|event| registry::encode(event).unwrap().data).collect();
     for value in data {

@@ -1,5 +1,4 @@
 //! A log in a directory of its own, views over it, and events by the handful.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
     collections::HashMap,
@@ -319,25 +318,25 @@ impl World {
         .into()
     }
 
-    pub fn codes_generated(&self, set: u32) -> Event {
-        RecoveryCodesGenerated {
-            set,
-            codes: Personal::Known(RecoveryCodeHashes {
-                salt: "00".to_owned(),
-                memory_kib: 8,
-                passes: 1,
-                lanes: 1,
-                hashes: vec![hash(); 10],
-            }),
-            count: 10,
-            verification_id: None,
-        }
-        .into()
-    }
-
     pub fn code_used(&self, set: u32, index: u32, remaining: u32) -> Event {
         RecoveryCodeUsed { set, index, remaining, verification_id: VerificationId(self.uuid()) }.into()
     }
+}
+
+pub fn codes_generated(set: u32) -> Event {
+    RecoveryCodesGenerated {
+        set,
+        codes: Personal::Known(RecoveryCodeHashes {
+            salt: "00".to_owned(),
+            memory_kib: 8,
+            passes: 1,
+            lanes: 1,
+            hashes: vec![hash(); 10],
+        }),
+        count: 10,
+        verification_id: None,
+    }
+    .into()
 }
 
 pub fn confirmed() -> Event {

@@ -1,7 +1,4 @@
 //! The file of views: restarts, damage, freshness, rebuilds.
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use common::*;
+use crate::common::*;
 use domain::{
     events::{AccountErased, TwoFactorEnabled},
     ids::{AccountId, StreamId},
@@ -36,7 +33,7 @@ async fn busy(world: &World, accounts: usize) -> Vec<AccountId> {
                     world.enrolling_totp(1),
                     world.enabled(1, MethodKind::Totp, true),
                     TwoFactorEnabled {}.into(),
-                    world.codes_generated(1),
+                    codes_generated(1),
                     world.rejected(FactorKind::Totp, 1),
                     world.succeeded(FactorKind::Totp, Some(1)),
                 ],
@@ -92,7 +89,7 @@ async fn a_damaged_or_foreign_file_is_rebuilt_by_itself() {
     for damage in ["garbage", "foreign", "torn", "power"] {
         match damage {
             "garbage" => {
-                std::fs::write(world.path(), "not a database at all, but long enough to be one".repeat(200)).unwrap()
+                std::fs::write(world.path(), "not a database at all, but long enough to be one".repeat(200)).unwrap();
             }
             "foreign" => {
                 std::fs::remove_file(world.path()).unwrap();

@@ -1,10 +1,6 @@
 //! What each view says after given events.
-#![expect(clippy::unwrap_used, reason = "tests")]
-#![expect(clippy::wildcard_imports, reason = "tests: the vocabulary of events")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use domain::{events::*, ids::*, personal::Personal, time::Seconds, values::*};
 use projections::queries::{AccountFilter, Alert, DeliveryFilter, Order, Reveal, TimelineFilter};
 
@@ -109,13 +105,13 @@ async fn the_mail_of_a_forgotten_password_clears_no_count() {
 async fn the_current_recovery_codes_tell_which_were_used() {
     let world = World::new().await;
     let account = world.account().await;
-    world.given(account, [world.codes_generated(1), world.code_used(1, 3, 9)]).await;
+    world.given(account, [codes_generated(1), world.code_used(1, 3, 9)]).await;
     let views = world.current().await;
     let set = views.recovery_codes(account).await.unwrap().unwrap();
     assert_eq!((set.set, set.count, set.remaining), (1, 10, 9));
     assert_eq!(set.used.iter().map(|used| used.index).collect::<Vec<_>>(), [3]);
 
-    world.given(account, [world.codes_generated(2)]).await;
+    world.given(account, [codes_generated(2)]).await;
     world.settle(&views).await;
     let set = views.recovery_codes(account).await.unwrap().unwrap();
     assert_eq!((set.set, set.remaining, set.used.len()), (2, 10, 0));
@@ -191,7 +187,7 @@ async fn an_account_shows_where_it_stands_and_what_someone_should_look_at() {
                 world.enrolling_totp(1),
                 world.enabled(1, MethodKind::Totp, true),
                 TwoFactorEnabled {}.into(),
-                world.codes_generated(1),
+                codes_generated(1),
                 world.code_used(1, 0, 3),
                 world.signed_in(session, Aal::Aal2),
                 PasswordRejected { count: 4 }.into(),
@@ -554,7 +550,7 @@ async fn an_erased_account_leaves_no_row_of_its_own() {
                 world.enrolling_sms(1),
                 world.enabled(1, MethodKind::Sms, true),
                 world.rejected(FactorKind::Sms, 1),
-                world.codes_generated(1),
+                codes_generated(1),
                 world.code_used(1, 0, 9),
                 world.signed_in(SessionId(world.uuid()), Aal::Aal2),
                 world.issued(verification, Channel::Sms, Purpose::SignIn),

@@ -1,11 +1,8 @@
 //! The file of operations: limits, networks, session activity, the inbox, checkpoints.
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::{path::PathBuf, sync::Arc};
 
-use common::is_on_disk;
+use crate::common::is_on_disk;
 use domain::{
     ids::SessionId,
     limits::{Charge, LimitName},

@@ -1,10 +1,6 @@
 //! Whatever happens in whatever order: the live views equal a replay, and stay within what can be.
-#![expect(clippy::unwrap_used, reason = "tests")]
-#![expect(clippy::wildcard_imports, reason = "tests: the vocabulary of events")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use domain::{events::*, ids::*, time::Seconds, values::*};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
@@ -107,7 +103,7 @@ async fn happen(world: &World, person: &mut Person, step: Step) {
         Step::Unlock(kind, cap_lifted) => {
             MethodUnlocked { kinds: vec![kind], cap_lifted, reason: text("asked") }.into()
         }
-        Step::Codes(set) => world.codes_generated(set),
+        Step::Codes(set) => codes_generated(set),
         Step::UseCode(set, index) => world.code_used(set, index, 9 - index),
         Step::Order(channel) => {
             person.verification = VerificationId(world.uuid());

@@ -8,6 +8,7 @@ pub mod change;
 pub mod error;
 mod feed;
 pub mod operations;
+mod private_file;
 pub mod queries;
 pub mod sqlite;
 pub mod views;

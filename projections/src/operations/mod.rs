@@ -22,6 +22,7 @@ use vault::{DataKey, KeyRing};
 
 pub use self::inbox::InboxMessage;
 use self::{activity::Activity, writer::Writer};
+use crate::private_file;
 
 /// Marks the file as ours (`CSop`).
 const APPLICATION_ID: i32 = 0x4353_6f70;
@@ -118,8 +119,9 @@ fn open(path: &Path) -> Result<(Connection, Connection), LogError> {
 }
 
 fn examined(path: &Path) -> Result<(Connection, Connection), LogError> {
+    let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
+    private_file::create(path).map_err(|error| LogError::Unavailable(error.to_string()))?;
     (|| {
-        let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection

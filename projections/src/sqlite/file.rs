@@ -5,7 +5,7 @@ use std::{io, path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use schemas::envelope::Position;
 
-use crate::{change::Table, error::ViewError, views::VIEWS};
+use crate::{change::Table, error::ViewError, private_file, views::VIEWS};
 
 /// Marks the file as ours (`CSvw`).
 const APPLICATION_ID: i32 = 0x4353_7677;
@@ -43,7 +43,8 @@ pub(crate) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(256);
     // The file holds nothing that the log does not: it is not synced while it is written (see `mark_open`).
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY; \
+         PRAGMA journal_size_limit = 67108864;",
     )?;
     Ok(connection)
 }
@@ -73,6 +74,7 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Option<String>), ViewErro
 
 fn examined(path: &Path) -> Result<Connection, ViewError> {
     let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
+    private_file::create(path).map_err(|error| ViewError::Unavailable(error.to_string()))?;
     let connection = open_writer(path)?;
     if !is_new {
         let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;

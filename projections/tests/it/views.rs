@@ -606,6 +606,11 @@ async fn the_file_holds_nothing_personal_in_clear() {
     let views = world.current().await;
     views.stop().await;
     assert!(is_on_disk(world.dir.path(), "a•••@example.com"), "the search finds what is there");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(world.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    }
     for secret in [ADDRESS, NUMBER, "Label number 1", "laptop backup", "203.0.113.77", "Lynx/2.9", "$argon2id$"] {
         assert!(!is_on_disk(world.dir.path(), secret), "{secret}");
     }

@@ -73,7 +73,8 @@ pub struct PhoneNumber(String);
 
 impl PhoneNumber {
     /// Reads a number in E.164. Refused: what is invalid in its country's plan, and types that
-    /// cannot receive a text or cost the sender extra (premium rate, shared cost, toll free, pagers …).
+    /// cannot receive a text or cost the sender extra (premium rate, shared cost, toll free, personal
+    /// numbers that forward at the sender's cost, pagers …).
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         const INVALID: InvalidValue =
             InvalidValue("must be a phone number in international form such as +436601234567");
@@ -88,14 +89,7 @@ impl PhoneNumber {
             return Err(INVALID);
         }
         let kind = number.number_type(&phonenumber::metadata::DATABASE);
-        if !matches!(
-            kind,
-            phonenumber::Type::Mobile
-                | phonenumber::Type::FixedLineOrMobile
-                | phonenumber::Type::PersonalNumber
-                | phonenumber::Type::Voip
-                | phonenumber::Type::Unknown
-        ) {
+        if !matches!(kind, phonenumber::Type::Mobile | phonenumber::Type::FixedLineOrMobile | phonenumber::Type::Voip) {
             return Err(InvalidValue("must be a mobile number that can receive text messages"));
         }
         Ok(Self(text.to_owned()))

@@ -101,7 +101,8 @@ fn numbers_that_cannot_get_a_text_are_refused() {
         "+43660123456789012",
         "+43660123456a",
         "+٤٣٦٦٠١٢٣٤٥٦٧",
-        // Toll free, premium rate.
+        // Toll free, premium rate, a personal number.
+        "+447012345678",
         "+18005550199",
         "+43900123456",
         "+448001111111",

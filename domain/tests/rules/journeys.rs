@@ -2,7 +2,6 @@
 
 use domain::{
     commands::Command,
-    events::*,
     ids::{MethodId, SessionId, VerificationId},
     outcome::{Outcome, Refusal},
     secret::Secret,

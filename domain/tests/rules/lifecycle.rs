@@ -20,9 +20,10 @@ fn reset() -> Command {
 /// Both methods, another session and a token; some wrong codes, up to the cap.
 fn in_trouble() -> Scene<Account> {
     let mut history = an_account_with_both();
-    history.extend([session(OTHER_SESSION, Aal::Aal2), access_token(TOKEN), wrong(FactorKind::Totp, 5, 100)]);
+    history.extend([session(OTHER_SESSION, Aal::Aal2), access_token(TOKEN)]);
     history.extend([signing_in(CHECK), totp_enrolling(3, OWNER)]);
     history.extend(authorized(OTHER_CHECK, Purpose::AddMethod));
+    history.extend([wrong(FactorKind::Totp, 5, 100), locked(FactorKind::Totp, after(Seconds::minutes(15)))]);
     given(history).by(support())
 }
 
@@ -45,6 +46,7 @@ fn a_support_reset_removes_everything_with_a_reason() {
     let summary = state.summary(START).unwrap();
     assert_eq!((summary.methods, summary.recovery_codes_remaining), (0, 0));
     assert_eq!((summary.two_factor_enabled, summary.account_locked, state.account_failures), (false, false, 0));
+    assert_eq!(state.locks, domain::state::Locks::default());
 }
 
 #[test]

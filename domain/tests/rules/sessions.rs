@@ -82,6 +82,21 @@ fn tokens_are_told_apart_by_id_kind_and_hash() {
     assert_eq!(erased.state.authenticate(Presented::Session(SESSION), &hash_of(1), None, START), None);
 }
 
+/// The owner's session, begun anew.
+fn session_at(at: domain::time::Timestamp) -> Event {
+    SignedIn {
+        session_id: SESSION,
+        token_hash: hash_of(1),
+        aal: Aal::Aal1,
+        amr: vec![Amr::Pwd],
+        expires_at: at.plus(Seconds::days(30)),
+        idle_timeout: Seconds::hours(24),
+        verification_id: None,
+        api_key_id: None,
+    }
+    .into()
+}
+
 fn issue() -> Command {
     Command::IssueAccessToken { name: text("laptop") }
 }
@@ -115,6 +130,10 @@ fn an_account_has_fifty_access_tokens_at_most() {
     let scene = |count| given(an_account().into_iter().chain(tokens(count))).by(SIGNED_IN);
     scene(49).when(issue()).accepted();
     scene(50).when(issue()).refused(Refusal::Conflict);
+    let end = after(Seconds::days(365));
+    let still_signed_in = |at| scene(50).then_at(at, [session_at(at)]);
+    still_signed_in(just_before(end)).when(issue()).refused(Refusal::Conflict);
+    still_signed_in(end).when(issue()).accepted();
 }
 
 #[test]

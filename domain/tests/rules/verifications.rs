@@ -305,6 +305,13 @@ fn a_method_that_is_not_named_is_told_from_the_code_when_that_can_be_told() {
         code: entered(&digits(&text)),
     };
     both.when(named).accepted();
+    // With a phone alone, what was sent tells.
+    let text = challenge(CHECK, Purpose::SignIn, Channel::Sms, Some(1));
+    let phone = given(an_account_with_sms().into_iter().chain([signing_in(CHECK)])).by(CHECKED);
+    phone.clone().when(unnamed("123456")).refused_for("method");
+    phone.clone().then_at(START, [ordered(text, START)]).when(unnamed(&digits(&text))).accepted();
+    let mail = challenge(CHECK, Purpose::SignIn, Channel::Email, None);
+    phone.then_at(START, [ordered(mail, START)]).when(unnamed(&digits(&mail))).accepted();
 }
 
 #[test]

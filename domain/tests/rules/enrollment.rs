@@ -374,6 +374,19 @@ fn an_account_without_a_method_texts_two_numbers_four_times_a_day() {
 }
 
 #[test]
+fn texts_to_new_numbers_are_among_the_ten_of_an_account_and_hour() {
+    let mails = |count: u128| {
+        (0..count).map(|n| {
+            let id = VerificationId(Uuid::from_u128(n));
+            ordered(challenge(id, Purpose::StepUp, Channel::Email, None), START)
+        })
+    };
+    authorized_to_add_another().then_at(START, mails(9)).when(texting(NUMBER)).accepted();
+    let full = authorized_to_add_another().then_at(START, mails(10));
+    full.when(texting(NUMBER)).needing_nothing().rate_limited_for(3_600);
+}
+
+#[test]
 fn after_a_reset_the_texts_of_the_day_still_count() {
     let reset = TwoFactorReset { reason: Personal::Known(text("lost")), method_ids: vec![] };
     let scene = texted(&[(NUMBER, 1), (OTHER_NUMBER, 1)], after(Seconds::hours(2)))

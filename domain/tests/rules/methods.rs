@@ -33,6 +33,7 @@ fn removing_a_method_ends_other_sessions_and_keeps_two_factor_on() {
     let told = told.then([removed.into(), ended.into()]).needing_nothing();
     let told = told.telling(&Outcome::MethodDisabled { two_factor_enabled: true, remaining_methods: 1 });
     assert!(told.scene.state.summary(START).unwrap().two_factor_enabled);
+    assert_eq!(told.scene.state.primary, Some(MethodId(1)));
 }
 
 #[test]

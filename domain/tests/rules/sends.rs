@@ -110,6 +110,19 @@ fn a_resend_takes_the_way_of_the_last_send() {
 }
 
 #[test]
+fn a_resend_may_name_its_number() {
+    let mut history = an_account_with_sms();
+    history.extend(sms(2, OTHER_NUMBER));
+    let second = Challenge { method_id: Some(MethodId(2)), ..TEXT };
+    history.extend([signing_in(CHECK), ordered(TEXT, START)]);
+    let scene = given(history).then_at(after(Seconds(1)), [ordered(second, after(Seconds(1)))]).by(CHECKED);
+    let scene = scene.wait(Seconds(30));
+    let named = Command::ResendCode { verification_id: CHECK, channel: None, method_id: Some(MethodId(1)) };
+    assert_eq!(event_of!(scene.clone().when(named), CodeResent).method_id, Some(MethodId(1)));
+    assert_eq!(event_of!(scene.when(resend(CHECK)), CodeResent).method_id, Some(MethodId(2)));
+}
+
+#[test]
 fn five_sends_per_verification() {
     let mut scene = signing_in_by_phone();
     for _ in 0..5 {

@@ -125,6 +125,12 @@ fn a_hundred_sessions_live_and_the_oldest_gives_way() {
     let revoked = event_of!(told, SessionRevoked);
     assert_eq!((revoked.session_ids, revoked.reason), (vec![oldest], RevocationReason::Replaced));
     assert_eq!(told.scene.state.sessions.len(), 100);
+    // Those that have ended take no room.
+    let ids = (0..100).map(|n| domain::ids::SessionId(uuid::Uuid::from_u128(n)));
+    let full = given([registered(), confirmed()]).then_at(START, ids.map(|id| session(id, Aal::Aal1)));
+    let end = after(Seconds::days(30));
+    full.clone().at(just_before(end)).when(sign_in(PASSWORD)).then_named(&["SessionRevoked", "SignedIn"]);
+    full.at(end).when(sign_in(PASSWORD)).then_named(&["SignedIn"]);
 }
 
 #[test]

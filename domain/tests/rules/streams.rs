@@ -223,6 +223,10 @@ fn a_key_is_issued_presented_and_revoked() {
     let scene = scene.when(ApiKeyCommand::RevokeApiKey).then([ApiKeyRevoked {}.into()]).next();
     assert_eq!(who(&scene, START), None);
     scene.when(ApiKeyCommand::RevokeApiKey).then([]);
+    let endless = given_on::<ApiKey>([]).by(Caller::Operator).when(issue(&[Scope::Admin], None));
+    let Outcome::ApiKeyIssued { secret, .. } = endless.outcome() else { panic!("none") };
+    let years_later = after(Seconds::days(9_999));
+    assert!(endless.scene.state.authenticate(&TokenHash::of(&secret), years_later).is_some());
     let none = given_on::<ApiKey>([]).by(Caller::Operator);
     none.clone().when(ApiKeyCommand::RevokeApiKey).refused(Refusal::NotFound);
     assert_eq!(none.state.authenticate(&hash_of(1), START), None);

@@ -131,6 +131,18 @@ fn a_code_up_to_ten_minutes_away_is_told_to_support_as_clock_drift_and_to_nobody
 }
 
 #[test]
+fn a_code_that_was_used_some_minutes_ago_is_no_clock_drift() {
+    let scene = signing_in_by_app().when(try_totp(&code_at(1, START))).accepted().next();
+    let scene = scene.wait(Seconds::minutes(5)).by(Caller::Verification(OTHER_CHECK));
+    for spent in [step_at(START), step_at(START) - 1] {
+        let told = scene.clone().when(again(&code_of(1, spent))).wrong_code(1);
+        assert_eq!(event_of!(told, CodeRejected).clock_drift_steps, None);
+    }
+    let told = scene.when(again(&code_of(1, step_at(START) + 1))).wrong_code(1);
+    assert_eq!(event_of!(told, CodeRejected).clock_drift_steps, Some(-9));
+}
+
+#[test]
 fn a_code_of_another_shape_is_refused_without_being_judged() {
     for code in ["", "12345", "1234567", "12345x"] {
         signing_in_by_app().when(try_totp(code)).refused_for("code");

@@ -315,6 +315,18 @@ fn a_method_that_is_not_named_is_told_from_the_code_when_that_can_be_told() {
 }
 
 #[test]
+fn a_completed_sign_in_stays_completed() {
+    let for_a_product = Event::from(started(CHECK, Purpose::SignIn, Some(Credential::ApiClient(KEY))));
+    let done = completed(CHECK, Purpose::SignIn, START);
+    for history in [vec![for_a_product, done.clone()], vec![signing_in(CHECK), done]] {
+        let scene = given(an_account_with_totp().into_iter().chain(history));
+        let view = |at| scene.state.verification_view(CHECK, &CHECKED, &scene.policy, at).unwrap().status;
+        assert_eq!(view(START), VerificationStatus::Verified);
+        assert_eq!(view(after(Seconds::hours(1))), VerificationStatus::Verified);
+    }
+}
+
+#[test]
 fn a_verification_that_lives_is_small_to_show() {
     let history = an_account_with_totp().into_iter().chain([checking(CHECK, Purpose::DisableMethod)]);
     let scene = given(history);

@@ -30,6 +30,7 @@ fn addresses_are_read_as_people_enter_them() {
     }
     let long_local = "a".repeat(64);
     assert!(EmailAddress::parse(&format!("{long_local}@example.com")).is_ok());
+    assert!(EmailAddress::parse(&format!("a@{}.com", "b".repeat(63))).is_ok());
     let label = "b".repeat(61);
     let longest = format!("{long_local}@{label}.{label}.{label}.com");
     assert_eq!(longest.len(), 254);

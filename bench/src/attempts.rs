@@ -36,7 +36,9 @@ pub async fn measure(binary: &Path, folder: &Path, count: usize, clients: usize)
         let body = format!("{{\"method\":\"totp\",\"code\":\"{code}\"}}");
         attempts.push(http::post(&format!("/v1/verifications/{id}/attempts"), &key, &body));
     }
+    let before = server.processor_seconds()?;
     let run = http::run(server.address, attempts, clients).await?;
+    let used = server.processor_seconds()? - before;
     let failed: Vec<_> = run.answers.iter().filter(|answer| answer.status != 200).collect();
     if let Some(first) = failed.first() {
         let body = String::from_utf8_lossy(&first.body).into_owned();
@@ -54,6 +56,10 @@ pub async fn measure(binary: &Path, folder: &Path, count: usize, clients: usize)
         "attempts: {:.2} of the rate of bare SQLite rows in commits of 32, {:.2} checks per fdatasync that the disk could do",
         rate / baseline.rows,
         rate / baseline.syncs
+    ));
+    report(format_args!(
+        "attempts: {:.0} µs of processor time a check in the server",
+        used / run.seconds() * 1e6 / rate
     ));
     report(format_args!("attempts: resident {:.1} MB, {} threads", server.resident_mb()?, server.threads()?));
     Ok(())

@@ -13,7 +13,7 @@ use domain::{
     limits::Charge,
     outcome::Outcome,
     time::{Seconds, Timestamp},
-    values::{Channel, Purpose},
+    values::{Channel, FreeText, Purpose},
 };
 use event_store::port::{Checkpoints, Limiter, LogError};
 use schemas::envelope::Position;
@@ -99,7 +99,11 @@ pub async fn measure(folder: &Path, rate: u32, seconds: u32) -> Measured {
     let mut ordered = Vec::new();
     let mut tick = tokio::time::interval(Duration::from_secs(1) / rate);
     for seeded in &seeded {
-        let command = Command::StartVerification { purpose: Purpose::StepUp, action: None, target: None };
+        let command = Command::StartVerification {
+            purpose: Purpose::StepUp,
+            action: Some(FreeText::parse("pay")?),
+            target: None,
+        };
         let request = cold_load::request()?;
         let Outcome::VerificationStarted(started) = engine.execute(seeded.account, command, &request).await?.outcome?
         else {

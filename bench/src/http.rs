@@ -48,6 +48,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// How long it took.
+    pub fn seconds(&self) -> f64 {
+        self.took.as_secs_f64()
+    }
+
     /// Requests a second.
     #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
     pub fn rate(&self) -> f64 {

@@ -74,6 +74,16 @@ impl Server {
         Ok(kib as f64 / 1_024.0)
     }
 
+    /// Processor time that it has used, in seconds.
+    #[expect(clippy::cast_precision_loss, reason = "a measurement")]
+    pub fn processor_seconds(&self) -> Result<f64, Failure> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // After the name in brackets; Linux counts in hundredths of a second for every program.
+        let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        Ok(ticks.sum::<Result<u64, _>>()? as f64 / 100.0)
+    }
+
     /// How many threads it has.
     pub fn threads(&self) -> Result<usize, Failure> {
         Ok(std::fs::read_dir(format!("/proc/{}/task", self.child.id()))?.count())

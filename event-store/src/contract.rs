@@ -3,7 +3,7 @@
 //!
 //! An adapter's test implements [`LogUnderTest`] and lists the cases with [`contract!`](macro@crate::contract):
 //!
-//! ```ignore
+//! ```text
 //! event_store::contract!(MyLog);
 //! ```
 

@@ -18,7 +18,7 @@
 //! 5. Bytes are kept as they are: no JSON type that orders keys or drops spaces.
 //! 6. Time-outs around everything that leaves the process.
 //!
-//! ```ignore
+//! ```text
 //! struct Postgres { store: PostgresStore, database: TestDatabase }
 //!
 //! #[async_trait]

@@ -43,8 +43,10 @@ pub(crate) struct ViewShape {
     responses((status = 200, description = "It can.", body = Ready)))]
 pub(crate) async fn handler(State(app): State<App>) -> Result<Answer<Ready>, Problem> {
     let log = app.engine.log().last_position().await.map_err(|error| Problem::unavailable(error.to_string()))?;
-    let views = app.views.status().await?;
-    let views =
-        views.into_iter().map(|view| ViewShape { name: view.view, position: view.position, lag: view.lag }).collect();
+    let levels = app.views.levels().await?;
+    let views = levels
+        .into_iter()
+        .map(|(name, position)| ViewShape { name, position: position.0, lag: log.0.saturating_sub(position.0) })
+        .collect();
     Ok(Answer::new(StatusCode::OK, Ready { status: "ok", log_position: log.0, views }))
 }

@@ -191,6 +191,9 @@ fn an_imported_account_has_its_second_factor_at_once() {
     assert_eq!((summary.methods, summary.two_factor_since), (2, Some(START)));
     assert_eq!((summary.email_verified, summary.recovery_codes_remaining), (true, 1));
     assert_eq!(told.scene.state.primary, Some(MethodId(1)));
+    let state = &told.scene.state;
+    assert_eq!((state.last_method_id, state.last_recovery_set), (2, 1), "numbers go on from there");
+    assert_eq!(summary.email.as_deref(), Some("ada@example.com"));
     assert_eq!((told.scene.state.registered_at, told.scene.state.last_event_at), (Some(START), Some(START)));
     let told = told.next().by(Caller::Anonymous).when(sign_in(PASSWORD)).then_named(&["VerificationStarted"]);
     let id = event_of!(told, VerificationStarted).verification_id;

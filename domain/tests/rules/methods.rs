@@ -51,6 +51,7 @@ fn removing_the_last_method_turns_two_factor_off_and_kills_the_recovery_codes() 
     let told = told.telling(&Outcome::MethodDisabled { two_factor_enabled: false, remaining_methods: 0 });
     let summary = told.scene.state.summary(START).unwrap();
     assert_eq!((summary.two_factor_since, summary.recovery_codes_remaining), (None, 0));
+    assert_eq!(told.scene.state.primary, None);
     told.next().by(Caller::Anonymous).when(sign_in(PASSWORD)).then_named(&["SignedIn"]);
 }
 

@@ -148,6 +148,7 @@ fn regenerating_takes_a_fresh_verification_once() {
     let told = scene.at(just_before(end)).when(regenerate(Some(CHECK))).accepted();
     told.next().when(regenerate(Some(CHECK))).refused(required());
     given(an_account()).by(SIGNED_IN).when(regenerate(Some(CHECK))).refused(Refusal::Conflict);
+    given([registered()]).by(product()).when(regenerate(Some(CHECK))).refused(Refusal::EmailNotVerified);
 }
 
 #[test]

@@ -133,6 +133,8 @@ fn the_code_confirms_the_address() {
     let told = told.then_named(&["EmailVerified"]).telling(&Outcome::EmailVerified);
     let told = told.charging(&[LimitName::ConfirmationFailuresPerAddress]);
     assert!(told.charges()[0].refund_on_success);
+    let check = &told.scene.state.verifications[&code.verification_id];
+    assert_eq!(check.progress, domain::state::Progress::Used { at: START });
     told.next().when(confirm(&digits(&code))).refused(Refusal::Conflict);
 }
 

@@ -159,6 +159,8 @@ fn a_code_past_its_end_is_never_sent_and_that_is_on_record() {
     told.next().when(take()).then([]).telling(&TAKEN);
     let just_begun = delivery([]).then_at(just_before(DEADLINE), [send_started(1)]).at(DEADLINE).when(take()).then([]);
     just_begun.telling(&Outcome::SendTaken { retry_at: Some(just_before(DEADLINE).plus(SEND_TIMEOUT)) });
+    let timed_out = delivery([]).then_at(just_before(DEADLINE), [send_started(1)]).wait(SEND_TIMEOUT);
+    timed_out.when(take()).then([unknown(1)]);
 }
 
 #[test]

@@ -315,6 +315,24 @@ fn a_method_that_is_not_named_is_told_from_the_code_when_that_can_be_told() {
 }
 
 #[test]
+fn fifty_verifications_wait_at_a_time() {
+    let ids = (0..50).map(|n| domain::ids::VerificationId(uuid::Uuid::from_u128(n)));
+    let waiting = |count| {
+        let checks = ids.clone().take(count).map(|id| checking(id, Purpose::DisableMethod));
+        given(an_account_with_totp().into_iter().chain(checks)).by(SIGNED_IN)
+    };
+    waiting(49).when(start(Purpose::DisableMethod)).accepted();
+    waiting(50).when(start(Purpose::DisableMethod)).rate_limited_for(900);
+    waiting(50).at(after(Seconds::minutes(15))).when(start(Purpose::DisableMethod)).accepted();
+    let change = || Command::ChangeEmail {
+        email: new_email(),
+        password: Some(domain::secret::Secret::new(PASSWORD.to_owned())),
+    };
+    waiting(49).when(change()).accepted();
+    waiting(50).when(change()).needing_nothing().rate_limited_for(900);
+}
+
+#[test]
 fn a_completed_sign_in_stays_completed() {
     let for_a_product = Event::from(started(CHECK, Purpose::SignIn, Some(Credential::ApiClient(KEY))));
     let done = completed(CHECK, Purpose::SignIn, START);

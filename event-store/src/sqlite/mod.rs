@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use rusqlite::Connection;
 use schemas::envelope::Position;
 use tokio::sync::watch;
 
@@ -63,7 +64,8 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
     /// Dropped to end the watcher.
     open: Mutex<Option<mpsc::Sender<()>>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Each ends with the connection it had.
+    threads: Mutex<Vec<JoinHandle<Connection>>>,
 }
 
 /// What the threads share.
@@ -153,10 +155,10 @@ impl SqliteStore {
         self.stop();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let joined = tokio::task::spawn_blocking(move || {
-            for thread in threads {
-                // A thread that panicked has said so already.
-                drop(thread.join());
-            }
+            // A thread that panicked has said so already. All of them first, then one connection after the
+            // other: of two that close at once neither is the last, and the write-ahead log would stay.
+            let connections: Vec<_> = threads.into_iter().filter_map(|thread| thread.join().ok()).collect();
+            connections.into_iter().for_each(drop);
         });
         drop(joined.await);
     }
@@ -180,7 +182,11 @@ impl std::fmt::Debug for SqliteStore {
     }
 }
 
-fn spawn(name: &str, path: &Path, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LogError> {
+fn spawn(
+    name: &str,
+    path: &Path,
+    run: impl FnOnce() -> Connection + Send + 'static,
+) -> Result<JoinHandle<Connection>, LogError> {
     let path: PathBuf = path.to_owned();
     std::thread::Builder::new()
         .name(name.to_owned())

@@ -87,7 +87,10 @@ pub(super) struct Readers {
 
 impl Readers {
     /// The pool, and a loop for each of its threads.
-    pub(super) fn new(path: &Path, connections: Vec<Connection>) -> (Self, Vec<impl FnOnce() + Send + 'static>) {
+    pub(super) fn new(
+        path: &Path,
+        connections: Vec<Connection>,
+    ) -> (Self, Vec<impl FnOnce() -> Connection + Send + 'static>) {
         let (requests, received) = channel::<Read>();
         let received = Arc::new(Mutex::new(received));
         let count = connections.len();
@@ -127,13 +130,13 @@ impl Readers {
     }
 }
 
-fn serve(requests: &Mutex<Receiver<Read>>, mut reader: Reader) {
+fn serve(requests: &Mutex<Receiver<Read>>, mut reader: Reader) -> Connection {
     loop {
         // The lock is held while waiting: the idle readers queue for it, and the next one takes the next job.
         let request = requests.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match request {
             Ok(Some(read)) => read(&mut reader),
-            Ok(None) | Err(_) => return,
+            Ok(None) | Err(_) => return reader.connection,
         }
     }
 }
@@ -154,7 +157,8 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn run(self) {
+    /// Returns the connection when the store is closed.
+    pub(super) fn run(self) -> Connection {
         let mut seen = None;
         while matches!(self.open.recv_timeout(self.poll), Err(RecvTimeoutError::Timeout)) {
             match self.look(seen) {
@@ -170,6 +174,7 @@ impl Watcher {
                 }
             }
         }
+        self.connection
     }
 
     /// `data_version` changes when another connection commits; only then is the log asked.

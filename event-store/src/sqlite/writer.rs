@@ -133,7 +133,8 @@ pub(super) struct WriterThread {
 }
 
 impl WriterThread {
-    pub(super) fn run(mut self) {
+    /// Returns the connection when the store is closed.
+    pub(super) fn run(mut self) -> Connection {
         let mut appends: Vec<InFlight> = Vec::with_capacity(self.batch);
         let mut jobs: Vec<Box<dyn Job>> = Vec::new();
         let mut is_open = true;
@@ -166,6 +167,7 @@ impl WriterThread {
                 self.erase(job);
             }
         }
+        self.connection
     }
 
     fn commit(&mut self, appends: &mut Vec<InFlight>, jobs: &mut Vec<Box<dyn Job>>) {

@@ -173,6 +173,17 @@ pub struct ReplayArgs {
 /// The key ring.
 #[derive(Debug, Subcommand)]
 pub enum KeyringCommand {
+    /// Make a key ring in a file, for a set-up whose data is not in a folder of its own
+    #[command(after_help = "\
+Example:
+  countersign keyring create /etc/countersign/keyring.toml
+
+Name it with key_ring_file, and back it up apart from the database: without it nothing can be read. A file that
+is there already is left alone.")]
+    Create {
+        /// The file
+        file: PathBuf,
+    },
     /// Add a key, make it the current one, and wrap all data keys with it
     #[command(after_help = "\
 Example:

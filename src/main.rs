@@ -52,6 +52,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    // Two providers are in the dependency graph, so rustls would not choose by itself. An error says that one
+    // was installed already.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let command = cli.command.unwrap_or_else(|| Command::Serve(cli::ServeArgs::default()));
     match command {
         Command::Serve(arguments) => {

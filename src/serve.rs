@@ -32,7 +32,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// Serves until told to stop.
 pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen()?;
-    let listener = if config.roles.contains(&Role::Api) { Some(listen(config.listen).await?) } else { None };
+    let listener = if config.roles().contains(&Role::Api) { Some(listen(config.listen).await?) } else { None };
     let opened = Opened::open(config, Opening::Create).await?;
     let metrics_listener = telemetry::metrics_listener(config.metrics_listen).await?;
     let views = commands::views(config, &opened).await?;
@@ -45,7 +45,7 @@ pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCod
         api: listener.as_ref().and_then(|listener| listener.local_addr().ok()),
         metrics: metrics_listener.local_addr().map_err(Failure::other)?,
     };
-    if config.roles.contains(&Role::Projections) {
+    if config.roles().contains(&Role::Projections) {
         let (views, cancel) = (Arc::clone(&views), stop_background.clone());
         background.spawn(async move {
             if let Err(error) = views.run(cancel).await {
@@ -138,7 +138,7 @@ fn spawn_api(
 }
 
 fn spawn_workers(config: &Config, opened: &Opened, cancel: &CancellationToken, background: &mut JoinSet<()>) {
-    let roles: Vec<workers::Role> = config.roles.iter().filter_map(|role| worker(*role)).collect();
+    let roles: Vec<workers::Role> = config.roles().into_iter().filter_map(worker).collect();
     if roles.is_empty() {
         return;
     }
@@ -167,7 +167,7 @@ fn worker(role: Role) -> Option<workers::Role> {
         Role::Sms => Some(workers::Role::Sms),
         Role::Email => Some(workers::Role::Email),
         Role::Notices => Some(workers::Role::Notices),
-        Role::Api | Role::Projections => None,
+        Role::Api | Role::Projections | Role::Relay => None,
     }
 }
 

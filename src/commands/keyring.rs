@@ -1,4 +1,8 @@
-//! `keyring rotate`.
+//! `keyring create` and `keyring rotate`.
+
+use std::path::Path;
+
+use vault::KeyRing;
 
 use super::say;
 use crate::{
@@ -6,6 +10,15 @@ use crate::{
     config::{Config, ConfigError},
     place::{self, Opened, Opening},
 };
+
+/// Makes a ring where there is none.
+pub fn create(file: &Path) -> Result<(), Failure> {
+    if file.exists() {
+        return Err(Failure::Other(format!("{} is there already: it is left alone", file.display())));
+    }
+    KeyRing::load_or_create(file).map_err(Failure::other)?;
+    say(format_args!("made {}; back it up apart from the database's backups", file.display()))
+}
 
 /// Adds a key to the ring, saves the ring, then wraps every data key with the new one. A running server reads the
 /// ring again when it meets a key that it does not know.

@@ -6,6 +6,8 @@ pub mod contract;
 pub mod engine;
 pub mod keys;
 pub mod port;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod subscription;

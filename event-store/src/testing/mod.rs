@@ -1,6 +1,9 @@
 //! What tests of this and other rooms need: a clock they move, stores in memory, an engine in a directory
 //! of its own. Feature `testing`; never part of the binary.
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
+
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,

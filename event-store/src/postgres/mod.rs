@@ -1,0 +1,17 @@
+//! `PostgreSQL`: the database that several processes share, and what of Countersign stands in it.
+//!
+//! [`Database`] is the way to it: a pool, connections of one's own, migrations. The log, the views and what
+//! is counted beside the log use the same one. No statement is sent without a time-out: the server ends it
+//! ([`DatabaseOptions::statement_timeout`]), and a server that does not even do that is given up on a little later
+//! ([`Database::timed`]).
+
+mod database;
+mod errors;
+mod migrations;
+mod tls;
+
+pub use self::{
+    database::{Database, DatabaseOptions, Dedicated},
+    errors::describe,
+    migrations::Migration,
+};

@@ -12,6 +12,8 @@ use crate::{
 pub enum LimitName {
     /// Texts to one number.
     TextsPerNumber,
+    /// Texts to the numbers of one prefix.
+    TextsPerPrefix,
     /// Codes ordered by one source.
     SendsPerSource,
     /// Mails that confirm one address.
@@ -33,6 +35,7 @@ impl LimitName {
     pub const fn name(self) -> &'static str {
         match self {
             Self::TextsPerNumber => "texts_per_number",
+            Self::TextsPerPrefix => "texts_per_prefix",
             Self::SendsPerSource => "sends_per_source",
             Self::ConfirmationMailsPerAddress => "confirmation_mails_per_address",
             Self::ConfirmationFailuresPerAddress => "confirmation_failures_per_address",
@@ -74,6 +77,7 @@ pub fn text(limits: &Limits, to: &PhoneNumber, origin: &Origin) -> Vec<Charge> {
         .iter()
         .map(|limit| charge(LimitName::TextsPerNumber, to.as_str().to_owned(), *limit, false))
         .collect();
+    charges.push(charge(LimitName::TextsPerPrefix, to.prefix().0, limits.texts_per_prefix, false));
     charges.push(charge(LimitName::SendsPerSource, origin.network(), limits.sends_per_source, false));
     charges
 }

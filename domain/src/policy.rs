@@ -1,8 +1,11 @@
 //! Every number of every rule, with its default. One place, all configurable.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::time::Seconds;
+use crate::{
+    time::Seconds,
+    values::{Country, PhoneNumber},
+};
 
 /// The rules' numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +75,12 @@ pub struct Policy {
     pub email_for_step_up: bool,
     /// At most one `PasswordRejected` per account in this time. 1 minute.
     pub password_rejected_every: Seconds,
+    /// Countries whose numbers are texted, ISO 3166-1 alpha-2. All of them when empty.
+    #[serde(deserialize_with = "countries")]
+    pub allowed_countries: Vec<Country>,
+    /// Countries whose numbers are not texted, allowed or not. None.
+    #[serde(deserialize_with = "countries")]
+    pub blocked_countries: Vec<Country>,
     /// Limits that are counted beside the log.
     pub limits: Limits,
 }
@@ -111,9 +120,42 @@ impl Default for Policy {
             email_for_changes: true,
             email_for_step_up: true,
             password_rejected_every: Seconds::minutes(1),
+            allowed_countries: Vec::new(),
+            blocked_countries: Vec::new(),
             limits: Limits::default(),
         }
     }
+}
+
+impl Policy {
+    /// Whether numbers of this number's country are texted.
+    pub fn texts_to(&self, number: &PhoneNumber) -> bool {
+        if self.allowed_countries.is_empty() && self.blocked_countries.is_empty() {
+            return true;
+        }
+        let country = number.country();
+        (self.allowed_countries.is_empty() || self.allowed_countries.contains(&country))
+            && !self.blocked_countries.contains(&country)
+    }
+}
+
+/// A list of countries, or a text with commas between them (as the environment gives it).
+fn countries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Country>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a list of countries such as [\"AT\", \"DE\"]")]
+    enum Written {
+        List(Vec<String>),
+        Text(String),
+    }
+    let codes = match Written::deserialize(deserializer)? {
+        Written::List(codes) => codes,
+        Written::Text(text) => {
+            text.split(',').map(str::trim).filter(|code| !code.is_empty()).map(str::to_owned).collect()
+        }
+    };
+    // What is written here is an operator's, and short: the line that refuses it may repeat it.
+    let read = |code: &String| Country::parse(code).map_err(|error| D::Error::custom(format!("{code:?} {error}")));
+    codes.iter().map(read).collect()
 }
 
 /// At most `count` in `window`.
@@ -136,6 +178,9 @@ const fn limit(count: u32, window: Seconds) -> Limit {
 pub struct Limits {
     /// Texts to one number. 5 an hour and 20 a day.
     pub texts_per_number: [Limit; 2],
+    /// Texts to one prefix (country calling code and three digits) over all accounts. 200 an hour: whoever earns
+    /// by texts has numbers in a row, in few prefixes.
+    pub texts_per_prefix: Limit,
     /// Codes ordered by one source. 100 an hour.
     pub sends_per_source: Limit,
     /// Mails that confirm one address. 5 an hour.
@@ -156,6 +201,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             texts_per_number: [limit(5, Seconds::hours(1)), limit(20, Seconds::days(1))],
+            texts_per_prefix: limit(200, Seconds::hours(1)),
             sends_per_source: limit(100, Seconds::hours(1)),
             confirmation_mails_per_address: limit(5, Seconds::hours(1)),
             confirmation_failures_per_address: limit(20, Seconds::days(1)),

@@ -86,6 +86,9 @@ impl Rules<'_> {
         method_id: Option<MethodId>,
     ) -> Ruling {
         let recipient = self.recipient(verification, channel, method_id)?;
+        if let Recipient::Number(number, _) = recipient {
+            self.country_is_texted(number, "channel")?;
+        }
         if verification.attempts.is_none() || matches!(verification.progress, Progress::HalfDone { .. }) {
             self.not_locked(channel.factor())?;
         }
@@ -236,6 +239,15 @@ impl Rules<'_> {
         }
     }
 
+    /// No text goes to a country that policy leaves out, to a number on file no more than to a new one: a country
+    /// is blocked because texts to it cost, or are stolen from, whoever sends them.
+    fn country_is_texted(&self, number: &PhoneNumber, field: &str) -> Ruling<()> {
+        if self.context.policy.texts_to(number) {
+            return Ok(());
+        }
+        Err(invalid(field, "is of a country that no texts are sent to: choose another number or method").into())
+    }
+
     /// Sends per account and hour.
     pub(super) fn account_may_send(&self) -> Ruling<()> {
         let window = Seconds::hours(1);
@@ -294,6 +306,7 @@ impl Rules<'_> {
         number: &PhoneNumber,
         enrollment: Option<&Enrollment>,
     ) -> Ruling<Decision> {
+        self.country_is_texted(number, "phone_number")?;
         let last = enrollment.and_then(|e| last_code(&e.codes, Channel::Sms, Some(method_id)));
         self.not_too_soon(last)?;
         if let Some(enrollment) = enrollment {

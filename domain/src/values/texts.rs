@@ -74,7 +74,7 @@ pub struct PhoneNumber(String);
 impl PhoneNumber {
     /// Reads a number in E.164. Refused: what is invalid in its country's plan, and types that
     /// cannot receive a text or cost the sender extra (premium rate, shared cost, toll free, personal
-    /// numbers that forward at the sender's cost, pagers …).
+    /// numbers that forward at the sender's cost, pagers, satellite phones …).
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         const INVALID: InvalidValue =
             InvalidValue("must be a phone number in international form such as +436601234567");
@@ -89,7 +89,11 @@ impl PhoneNumber {
             return Err(INVALID);
         }
         let kind = number.number_type(&phonenumber::metadata::DATABASE);
-        if !matches!(kind, phonenumber::Type::Mobile | phonenumber::Type::FixedLineOrMobile | phonenumber::Type::Voip) {
+        let takes_texts =
+            matches!(kind, phonenumber::Type::Mobile | phonenumber::Type::FixedLineOrMobile | phonenumber::Type::Voip);
+        // Satellite phones and "global networks" (+870, +881 to +883) belong to no country and cost like it: they
+        // are where stolen texts are sent.
+        if !takes_texts || number.country().id().is_none() {
             return Err(InvalidValue("must be a mobile number that can receive text messages"));
         }
         Ok(Self(text.to_owned()))
@@ -128,6 +132,18 @@ impl fmt::Debug for PhoneNumber {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Country(pub String);
+
+impl Country {
+    /// Reads a code as an operator writes it, in either case. Only countries that phone numbers are known of: a
+    /// code that no number can have would allow or block nothing, and a typing error would pass unnoticed.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        let code = text.trim().to_ascii_uppercase();
+        match code.parse::<phonenumber::country::Id>() {
+            Ok(_) if code.len() == 2 => Ok(Self(code)),
+            _ => Err(InvalidValue("must be the two-letter code (ISO 3166-1) of a country, such as AT")),
+        }
+    }
+}
 
 /// Country calling code and three digits, such as `+43660`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -66,7 +66,7 @@ fn a_number_is_texted_only_with_the_authorization() {
     let enrolling = event_of!(told, SmsEnrollmentStarted);
     assert_eq!(issued.verification_id, enrolling.verification_id);
     assert_eq!((enrolling.country, enrolling.prefix), (Country("AT".into()), NumberPrefix("+43660".into())));
-    let told = told.charging(&[LimitName::TextsPerNumber, LimitName::TextsPerNumber, LimitName::SendsPerSource]);
+    let told = told.charging(&TEXT_CHARGES);
     told.next().wait(Seconds(30)).when(Command::ResendEnrollmentCode { method_id: MethodId(1) }).accepted();
 }
 

@@ -328,3 +328,7 @@ pub fn nothing_yet() -> Scene<Account> {
 pub fn refusal(scene: Scene<Account>, command: Command) -> Option<Refusal> {
     scene.when(command).decision.outcome.err()
 }
+
+/// What a text is charged for.
+pub const TEXT_CHARGES: [LimitName; 4] =
+    [LimitName::TextsPerNumber, LimitName::TextsPerNumber, LimitName::TextsPerPrefix, LimitName::SendsPerSource];

@@ -21,6 +21,7 @@ mod sign_in;
 mod sign_up;
 mod steps;
 mod streams;
+mod texting;
 mod totp;
 mod verifications;
 mod witness;

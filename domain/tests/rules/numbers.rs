@@ -38,6 +38,7 @@ fn the_limits_beside_the_log_are_those_of_the_design() {
     let limits = Policy::default().limits;
     let limit = |count, window| Limit { count, window };
     assert_eq!(limits.texts_per_number, [limit(5, Seconds::hours(1)), limit(20, Seconds::days(1))]);
+    assert_eq!(limits.texts_per_prefix, limit(200, Seconds::hours(1)));
     assert_eq!(limits.sends_per_source, limit(100, Seconds::hours(1)));
     assert_eq!(limits.confirmation_mails_per_address, limit(5, Seconds::hours(1)));
     assert_eq!(limits.confirmation_failures_per_address, limit(20, Seconds::days(1)));
@@ -66,7 +67,10 @@ fn every_limit_names_its_subject_by_what_it_bounds() {
     let origin = Origin { ip: Some("2001:db8::1".parse().unwrap()), user_agent: None };
     let subjects =
         |charges: Vec<limits::Charge>| charges.into_iter().map(|charge| charge.subject.clone()).collect::<Vec<_>>();
-    assert_eq!(subjects(limits::text(&limits, &number(NUMBER), &origin)), [NUMBER, NUMBER, "2001:db8:0:0::/64"]);
+    assert_eq!(
+        subjects(limits::text(&limits, &number(NUMBER), &origin)),
+        [NUMBER, NUMBER, "+43660", "2001:db8:0:0::/64"]
+    );
     assert_eq!(subjects(limits::mail(&limits, &origin)), ["2001:db8:0:0::/64"]);
     let mail = limits::confirmation_mail(&limits, &email(), &origin);
     assert_eq!(subjects(mail), ["2001:db8:0:0::/64", "ada@example.com"]);

@@ -34,11 +34,12 @@ fn a_text_goes_to_the_number_on_file() {
     assert_eq!(issued.to, Personal::Known(NUMBER.to_owned()));
     assert_eq!((issued.country, issued.prefix), (Some(Country("AT".into())), Some(NumberPrefix("+43660".into()))));
     assert_eq!((issued.method_id, issued.issue, issued.automatic), (Some(MethodId(1)), 1, false));
-    let told = told.charging(&[LimitName::TextsPerNumber, LimitName::TextsPerNumber, LimitName::SendsPerSource]);
+    let told = told.charging(&TEXT_CHARGES);
     let limits: Vec<(u32, u32)> = told.charges().iter().map(|c| (c.limit.count, c.limit.window.0)).collect();
-    assert_eq!(limits, [(5, 3_600), (20, 86_400), (100, 3_600)]);
+    assert_eq!(limits, [(5, 3_600), (20, 86_400), (200, 3_600), (100, 3_600)]);
     assert_eq!(told.charges()[0].subject, NUMBER);
-    assert_eq!(told.charges()[2].subject, "192.0.2.7");
+    assert_eq!(told.charges()[2].subject, "+43660");
+    assert_eq!(told.charges()[3].subject, "192.0.2.7");
     let Outcome::CodeSent(sent) = told.outcome() else { panic!("not sent") };
     assert_eq!(sent.sent_to, "•••• 4567");
     assert_eq!((sent.expires_at, sent.resend_after), (after(Seconds::minutes(10)), after(Seconds(30))));
@@ -53,7 +54,7 @@ fn a_mail_goes_to_the_address_of_the_account_when_it_is_asked_for() {
 
 #[test]
 fn a_full_limiter_sends_nothing() {
-    for name in [LimitName::TextsPerNumber, LimitName::SendsPerSource] {
+    for name in [LimitName::TextsPerNumber, LimitName::TextsPerPrefix, LimitName::SendsPerSource] {
         signing_in_by_phone().when_full(name).when(send(CHECK, Channel::Sms)).rate_limited_for(77);
     }
 }

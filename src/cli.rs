@@ -76,6 +76,13 @@ Examples:
 
 Exit code 0: all well. 1: something needs a hand; each line says what.")]
     Doctor,
+    /// Ask the process with these settings whether it works: for the health checks of containers
+    #[command(after_help = "\
+Example:
+  countersign healthcheck --config /etc/countersign.toml
+
+Exit code 0: it works. 1: it does not answer, or says that it is not ready.")]
+    Healthcheck,
     /// The key ring
     #[command(subcommand)]
     Keyring(KeyringCommand),

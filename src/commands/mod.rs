@@ -2,6 +2,7 @@
 
 mod doctor;
 mod erase;
+mod healthcheck;
 mod keyring;
 mod keys;
 mod projections;
@@ -31,6 +32,7 @@ pub async fn run(command: Command, config: &Config) -> Result<ExitCode, Failure>
         }
         Command::Replay(arguments) => replay::replay(config, &arguments).await,
         Command::Doctor => return doctor::doctor(config).await,
+        Command::Healthcheck => healthcheck::healthcheck(config),
         Command::Keyring(KeyringCommand::Create { file }) => keyring::create(&file),
         Command::Keyring(KeyringCommand::Rotate) => keyring::rotate(config).await,
         Command::Erase(arguments) => erase::erase(config, &arguments).await,

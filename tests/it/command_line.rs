@@ -48,8 +48,8 @@ fn every_setting_is_documented() {
     let policy = include_str!("../../domain/src/policy.rs");
     let folder = tempfile::tempdir().unwrap();
     // The refusal of an unknown setting names the known ones.
-    for (level, known_in) in [("", documented), ("HASHING__", documented), ("LOG__", documented), ("POLICY__", policy)]
-    {
+    let levels = ["", "HASHING__", "LOG__", "POSTGRES__", "NATS__", "SMTP__"].map(|level| (level, documented));
+    for (level, known_in) in levels.into_iter().chain([("POLICY__", policy)]) {
         let name = format!("COUNTERSIGN__{level}NO_SUCH");
         let told = stderr(&run(folder.path(), &["serve"], &[(&name, "1")]));
         let names: Vec<&str> = told.split('`').skip(3).step_by(2).collect();
@@ -71,6 +71,32 @@ fn a_taken_address_is_named() {
 }
 
 #[test]
+fn the_settings_of_compose_are_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "a-password").unwrap();
+    let secret = secret.to_str().unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/countersign.toml");
+    let elsewhere = [("COUNTERSIGN__POSTGRES__PASSWORD_FILE", secret), ("COUNTERSIGN__NATS__PASSWORD_FILE", secret)];
+    let output = run(folder.path(), &["healthcheck", "--config", file], &elsewhere);
+    // Nobody is there to answer; a setting that is none would be exit code 2.
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("127.0.0.1:8080 does not answer"), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn the_health_check_asks_the_process_itself() {
+    let mut server = Server::start();
+    let listen = server.base().trim_start_matches("http://").to_owned();
+    let asked = run(&server.data(), &["healthcheck"], &[("COUNTERSIGN__LISTEN", &listen)]);
+    assert!(asked.status.success(), "{}", stderr(&asked));
+    server.kill();
+    let asked = run(&server.data(), &["healthcheck"], &[("COUNTERSIGN__LISTEN", &listen)]);
+    assert_eq!(asked.status.code(), Some(1));
+    assert!(stderr(&asked).contains(&listen), "{}", stderr(&asked));
+}
+
+#[test]
 fn every_command_explains_itself_with_examples() {
     for arguments in [
         vec!["--help"],
@@ -79,6 +105,7 @@ fn every_command_explains_itself_with_examples() {
         vec!["projections", "rebuild", "--help"],
         vec!["replay", "--help"],
         vec!["doctor", "--help"],
+        vec!["healthcheck", "--help"],
         vec!["keyring", "rotate", "--help"],
         vec!["erase", "--help"],
     ] {

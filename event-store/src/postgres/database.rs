@@ -16,8 +16,9 @@ use deadpool_postgres::{
 use domain::secret::SecretText;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_postgres::{
-    AsyncMessage, Client, Config, Notification,
+    AsyncMessage, Client, Config, Notification, Row,
     config::{Host, SslMode, TargetSessionAttrs},
+    types::ToSql,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
@@ -145,16 +146,50 @@ impl Database {
 
     /// Waits for a statement a little longer than the server should need to end it.
     pub async fn timed<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, LogError> {
-        let patience = self.opener.statement_timeout + GRACE;
-        match tokio::time::timeout(patience, work).await {
+        match tokio::time::timeout(self.patience(), work).await {
             Ok(result) => result.map_err(|error| self.describe(&error)),
-            Err(_) => Err(errors::late(&self.opener.place, patience)),
+            Err(_) => Err(errors::late(&self.opener.place, self.patience())),
         }
     }
 
     /// An error of the driver as one line that names this server.
     pub fn describe(&self, error: &tokio_postgres::Error) -> LogError {
         errors::at(&self.opener.place, error)
+    }
+
+    /// A statement that may be carried out twice without harm: when the connection is lost, it is tried once more
+    /// on another one (after a restart of the server the pool is full of lost ones).
+    pub(super) async fn repeatable(
+        &self,
+        statement: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, LogError> {
+        let once = || async {
+            let client = self.client().await.map_err(Once::Failed)?;
+            let work = async {
+                let statement = client.prepare_cached(statement).await?;
+                client.query(&statement, params).await
+            };
+            let result = tokio::time::timeout(self.patience(), work).await;
+            match result {
+                Ok(Ok(rows)) => Ok(rows),
+                Ok(Err(error)) if client.is_closed() => Err(Once::Lost(self.describe(&error))),
+                Ok(Err(error)) => Err(Once::Failed(self.describe(&error))),
+                Err(_) => {
+                    // What does not answer goes back to no pool.
+                    drop(Object::take(client));
+                    Err(Once::Failed(errors::late(&self.opener.place, self.patience())))
+                }
+            }
+        };
+        match once().await {
+            Err(Once::Lost(_)) => once().await.map_err(Once::into_error),
+            done => done.map_err(Once::into_error),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        self.opener.statement_timeout + GRACE
     }
 
     /// Closes the pool. What is in use ends with its user.
@@ -170,6 +205,21 @@ impl Database {
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Database").field("place", &self.opener.place).finish_non_exhaustive()
+    }
+}
+
+/// Why a statement was not carried out.
+enum Once {
+    /// The connection was lost, maybe long ago.
+    Lost(LogError),
+    Failed(LogError),
+}
+
+impl Once {
+    fn into_error(self) -> LogError {
+        match self {
+            Self::Lost(error) | Self::Failed(error) => error,
+        }
     }
 }
 
@@ -326,4 +376,9 @@ fn place(config: &Config) -> String {
         None => config.get_hostaddrs().first().map(ToString::to_string).unwrap_or_default(),
     };
     format!("PostgreSQL at {host}:{}", config.get_ports().first().unwrap_or(&5432))
+}
+
+/// The server counts in signed numbers; ours stay far below the difference.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -7,11 +7,17 @@
 
 mod database;
 mod errors;
+mod keys;
 mod migrations;
+mod receipts;
+mod side;
+mod snapshots;
 mod tls;
 
 pub use self::{
     database::{Database, DatabaseOptions, Dedicated},
     errors::describe,
     migrations::Migration,
+    receipts::{PendingReceipt, ReceiptProof},
+    side::PostgresSideStore,
 };

@@ -11,5 +11,7 @@ pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod subscription;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod tail;
 #[cfg(feature = "testing")]
 pub mod testing;

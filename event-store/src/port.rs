@@ -115,7 +115,7 @@ pub enum AppendError {
 }
 
 /// The log cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
     /// It cannot be reached now; worth another try.
     #[error("event log unavailable: {0}")]

@@ -148,7 +148,7 @@ impl Database {
     pub async fn timed<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, LogError> {
         match tokio::time::timeout(self.patience(), work).await {
             Ok(result) => result.map_err(|error| self.describe(&error)),
-            Err(_) => Err(errors::late(&self.opener.place, self.patience())),
+            Err(_) => Err(self.late()),
         }
     }
 
@@ -178,7 +178,7 @@ impl Database {
                 Err(_) => {
                     // What does not answer goes back to no pool.
                     drop(Object::take(client));
-                    Err(Once::Failed(errors::late(&self.opener.place, self.patience())))
+                    Err(Once::Failed(self.late()))
                 }
             }
         };
@@ -188,8 +188,18 @@ impl Database {
         }
     }
 
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         self.opener.statement_timeout + GRACE
+    }
+
+    /// How long a statement may wait for a lock: less than it may take.
+    pub(super) fn lock_timeout(&self) -> Duration {
+        self.opener.statement_timeout / 2
+    }
+
+    /// What to say when nothing comes back.
+    pub(super) fn late(&self) -> LogError {
+        errors::late(&self.opener.place, self.patience())
     }
 
     /// Closes the pool. What is in use ends with its user.

@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, io, time::Duration};
 
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::port::LogError;
 
@@ -75,4 +75,19 @@ fn of_connection(error: &tokio_postgres::Error) -> String {
         None if error.is_closed() => "the connection was closed".to_owned(),
         None => error.to_string(),
     }
+}
+
+/// Whether this error proves that the statement left nothing behind. Only an ordinary error of a server that
+/// goes on does: what ends the connection, or comes from a cancellation, may arrive after the commit.
+pub(super) fn left_nothing(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|told| {
+        told.parsed_severity() == Some(Severity::Error)
+            && !told.code().code().starts_with("57")
+            && !told.code().code().starts_with("08")
+    })
+}
+
+/// Whether a value was refused: an append of a batch is to blame, the others are not.
+pub(super) fn is_of_a_value(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.code().starts_with(class)))
 }

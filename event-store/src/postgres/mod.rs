@@ -5,6 +5,7 @@
 //! ([`DatabaseOptions::statement_timeout`]), and a server that does not even do that is given up on a little later
 //! ([`Database::timed`]).
 
+mod batch;
 mod database;
 mod errors;
 mod keys;
@@ -12,7 +13,10 @@ mod migrations;
 mod receipts;
 mod side;
 mod snapshots;
+mod store;
 mod tls;
+mod watcher;
+mod writer;
 
 pub use self::{
     database::{Database, DatabaseOptions, Dedicated},
@@ -20,4 +24,5 @@ pub use self::{
     migrations::Migration,
     receipts::{PendingReceipt, ReceiptProof},
     side::PostgresSideStore,
+    store::{PostgresOptions, PostgresStore},
 };

@@ -9,7 +9,6 @@ mod log;
 mod reader;
 mod schema;
 mod snapshots;
-mod tail;
 mod writer;
 
 use std::{
@@ -25,10 +24,9 @@ use tokio::sync::watch;
 
 use self::{
     reader::{Readers, Watcher},
-    tail::Tail,
     writer::{Writer, WriterThread},
 };
-use crate::port::LogError;
+use crate::{port::LogError, tail::Tail};
 
 /// How the file is used.
 #[derive(Debug, Clone)]

@@ -12,11 +12,14 @@ use std::{
 
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use schemas::envelope::{Position, StoredEvent, Version};
+use schemas::envelope::{Position, Version};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{Shared, schema::describe};
-use crate::port::{Append, AppendError, Appended, LogError, Receipt};
+use crate::{
+    port::{Append, AppendError, Appended, LogError, Receipt},
+    tail::stored,
+};
 
 /// What the writer is asked.
 pub(super) enum Write {
@@ -402,21 +405,4 @@ fn drop_expired_receipts(connection: &Connection, now: Timestamp) -> rusqlite::R
         )?
         .execute([now.as_millis()])
         .map(drop)
-}
-
-fn stored(append: Append, appended: Appended) -> impl Iterator<Item = StoredEvent> {
-    let stream: Arc<str> = append.stream.to_string().into();
-    let count = u64::try_from(append.events.len()).unwrap_or(u64::MAX);
-    let (first_position, first_version) =
-        (appended.position.0.saturating_sub(count) + 1, appended.version.0.saturating_sub(count) + 1);
-    append.events.into_iter().zip(0_u64..).map(move |(event, n)| StoredEvent {
-        position: Position(first_position + n),
-        stream: Arc::clone(&stream),
-        version: Version(first_version + n),
-        id: event.id,
-        event_type: event.event_type,
-        schema_version: event.schema_version,
-        metadata: event.metadata,
-        data: event.data,
-    })
 }

@@ -1,0 +1,119 @@
+//! Notices what other processes append: they notify with the commit, and the log is asked again and again for
+//! the case that a notification is lost. Also keeps the table of receipts small.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use schemas::envelope::Position;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::{Database, Dedicated, store::Shared};
+use crate::port::LogError;
+
+/// How often expired receipts are dropped, and how many at once.
+const TIDIED_EVERY: Duration = Duration::from_secs(10);
+const TIDIED_AT_ONCE: i64 = 1_000;
+
+/// Between tries to reach the server: twice as long each time, up to the second.
+const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
+
+pub(super) const LAST: &str = "SELECT coalesce(max(position), 0) FROM events";
+
+pub(super) struct Watcher {
+    pub(super) database: Arc<Database>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) poll: Duration,
+    pub(super) until_closed: CancellationToken,
+}
+
+impl Watcher {
+    pub(super) async fn listen(database: &Database) -> Result<Dedicated, LogError> {
+        let connection = database.dedicated().await?;
+        database.timed(connection.batch_execute("LISTEN countersign_events")).await?;
+        Ok(connection)
+    }
+
+    /// Ends when the store is closed.
+    pub(super) async fn run(self, connection: Dedicated) {
+        let closed = self.until_closed.clone();
+        closed.run_until_cancelled(self.watch(connection)).await;
+    }
+
+    async fn watch(&self, mut connection: Dedicated) {
+        loop {
+            let error = self.follow(connection).await;
+            tracing::warn!(%error, "the log is not listened to; connecting again");
+            let mut pause = PAUSES[0];
+            connection = loop {
+                let begun = Instant::now();
+                match Self::listen(&self.database).await {
+                    Ok(connection) => break connection,
+                    // What this process reads and writes reports the error.
+                    Err(error) => tracing::debug!(%error, "the log is not listened to"),
+                }
+                tokio::time::sleep_until(begun + pause).await;
+                pause = (pause * 2).min(PAUSES[1]);
+            };
+        }
+    }
+
+    /// Until the connection is lost.
+    async fn follow(&self, mut connection: Dedicated) -> LogError {
+        let statement = match self.database.timed(connection.prepare(LAST)).await {
+            Ok(statement) => statement,
+            Err(error) => return error,
+        };
+        let mut polls = tokio::time::interval(self.poll);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                told = connection.notified() => match told {
+                    // With the commit came the position that it reached.
+                    Some(told) => self.announce(told.payload().parse().unwrap_or(0)),
+                    None => return LogError::Unavailable("the connection was lost".to_owned()),
+                },
+                _ = polls.tick() => match self.database.timed(connection.query_one(&statement, &[])).await {
+                    Ok(row) => self.announce(row.try_get(0).unwrap_or(0)),
+                    Err(error) => return error,
+                },
+            }
+        }
+    }
+
+    fn announce(&self, position: i64) {
+        self.shared.announce(Position(position.unsigned_abs()));
+    }
+}
+
+/// Drops receipts that expired before the newest one that this process wrote: nobody asks a clock here.
+pub(super) async fn tidy(database: Arc<Database>, shared: Arc<Shared>, until_closed: CancellationToken) {
+    let work = async {
+        let mut turns = tokio::time::interval(TIDIED_EVERY);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            turns.tick().await;
+            let now = shared.receipts_at.load(Ordering::Relaxed);
+            loop {
+                let dropped = database
+                    .repeatable(
+                        "DELETE FROM receipts WHERE key IN (SELECT key FROM receipts WHERE expires_at <= $1 \
+                         ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
+                        &[&now, &TIDIED_AT_ONCE],
+                    )
+                    .await;
+                match dropped {
+                    Ok(dropped) if i64::try_from(dropped.len()).is_ok_and(|count| count >= TIDIED_AT_ONCE) => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "expired receipts were not dropped");
+                        break;
+                    }
+                }
+            }
+        }
+    };
+    until_closed.run_until_cancelled(work).await;
+}

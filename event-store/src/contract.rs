@@ -6,6 +6,10 @@
 //! ```text
 //! event_store::contract!(MyLog);
 //! ```
+//!
+//! Where a log outlives a case, as on a server that is shared, [`LogUnderTest::is_shared`] says so, and each
+//! case begins where the log ends then; they run one after the other, from the list that
+//! [`contract_cases!`](macro@crate::contract_cases) makes.
 
 mod appending;
 mod keys;
@@ -14,18 +18,18 @@ mod receipts;
 mod snapshots;
 mod subscribing;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
     ids::{AccountId, EventId, StreamId},
     time::Timestamp,
 };
-use schemas::envelope::{NewEvent, Version};
+use schemas::envelope::{NewEvent, Position, Version};
 use uuid::Uuid;
 
 pub use self::{appending::*, keys::*, reading::*, receipts::*, snapshots::*, subscribing::*};
-use crate::port::{Append, EventLog, Expected, KeyStore, SnapshotStore};
+use crate::port::{Append, EventLog, Expected, KeyStore, LogError, SnapshotStore};
 
 /// A fresh, empty log with the stores beside it.
 #[async_trait]
@@ -40,13 +44,36 @@ pub trait LogUnderTest: Sized + Send + Sync + 'static {
     fn keys(&self) -> Arc<dyn KeyStore>;
     /// Its snapshots.
     fn snapshots(&self) -> Arc<dyn SnapshotStore>;
+    /// Whether the log may hold events of earlier cases.
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// A case by its name, to be run by a harness of one's own.
+pub struct Case {
+    /// Its name.
+    pub name: &'static str,
+    /// Runs it; it panics when it fails.
+    pub run: fn() -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
 /// A test per case of the contract.
 #[macro_export]
 macro_rules! contract {
     ($log:ty) => {
-        $crate::contract!(@cases $log:
+        $crate::contract_cases!(@each contract_tests $log);
+    };
+}
+
+/// A list of all cases of the contract.
+#[macro_export]
+macro_rules! contract_cases {
+    ($log:ty) => {
+        $crate::contract_cases!(@each contract_list $log)
+    };
+    (@each $made:ident $log:ty) => {
+        $crate::$made!($log:
             an_append_to_a_new_stream_starts_at_version_one
             an_append_goes_after_the_expected_version
             a_stale_version_is_a_conflict_and_appends_nothing
@@ -90,7 +117,13 @@ macro_rules! contract {
             a_deleted_snapshot_is_gone
         );
     };
-    (@cases $log:ty: $($case:ident)+) => {
+}
+
+/// See [`contract!`](macro@crate::contract).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_tests {
+    ($log:ty: $($case:ident)+) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
@@ -98,6 +131,29 @@ macro_rules! contract {
             }
         )+
     };
+}
+
+/// See [`contract_cases!`](macro@crate::contract_cases).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_list {
+    ($log:ty: $($case:ident)+) => {
+        vec![$($crate::contract::Case {
+            name: stringify!($case),
+            run: || Box::pin(async {
+                $crate::contract::$case(<$log as $crate::contract::LogUnderTest>::fresh().await).await;
+            }),
+        }),+]
+    };
+}
+
+/// Where a case begins: the start, or the end of what earlier cases left in a shared log.
+pub(crate) async fn beginning(under_test: &impl LogUnderTest) -> Result<Position, LogError> {
+    let last = under_test.log().last_position().await?;
+    if last != Position::START && !under_test.is_shared() {
+        return Err(LogError::Unreadable("a fresh log holds events".to_owned()));
+    }
+    Ok(last)
 }
 
 /// A moment of the cases.

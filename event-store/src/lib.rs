@@ -5,6 +5,8 @@ pub mod codec;
 pub mod contract;
 pub mod engine;
 pub mod keys;
+#[cfg(feature = "kurrentdb")]
+pub mod kurrentdb;
 pub mod port;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -1,0 +1,50 @@
+//! The adapter of KurrentDB over the wire, against a server of the tests' own: the contract, what goes wrong
+//! on the way, and what stands in a log that others can write to.
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::result_large_err, reason = "the error of the protocol's library is")]
+
+mod faults;
+mod foreign;
+mod journal;
+mod opening;
+mod receipts;
+mod server;
+mod under_test;
+mod wire;
+
+event_store::contract!(under_test::Kurrent);
+
+/// As `kurrentdb_contract.rs` does it over a real server.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contract_holds_case_after_case_over_a_log_that_keeps_what_it_is_given() {
+    assert!(under_test::SERVER.set(server::FakeServer::start().await).is_ok());
+    for case in event_store::contract_cases!(under_test::Shared) {
+        (case.run)().await;
+    }
+}
+
+use domain::ids::{AccountId, EventId, StreamId};
+use event_store::port::{Append, Expected};
+use schemas::envelope::{NewEvent, Version};
+use uuid::Uuid;
+
+fn uuid() -> Uuid {
+    uuid::Builder::from_random_bytes(*vault::random_bytes::<16>().unwrap()).into_uuid()
+}
+
+fn stream() -> StreamId {
+    StreamId::Account(AccountId(uuid()))
+}
+
+/// An append of this many events after a version.
+fn append(stream: &StreamId, after: u64, count: u64) -> Append {
+    let expected = if after == 0 { Expected::NoStream } else { Expected::Version(Version(after)) };
+    let event = |n: u64| NewEvent {
+        id: EventId(uuid()),
+        event_type: "Something".into(),
+        schema_version: 1,
+        metadata: b"{}".to_vec(),
+        data: format!("{{\"n\":{}}}", after + n).into_bytes(),
+    };
+    Append { stream: stream.clone(), expected, events: (1..=count).map(event).collect(), receipt: None }
+}

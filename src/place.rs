@@ -81,7 +81,7 @@ impl Opened {
         check_ring(&ring, store.as_ref()).await?;
         let keys = Keys::new(Arc::<SqliteStore>::clone(&store), Arc::clone(&ring), OPENED_KEYS);
         let keys = Arc::new(keys.renewed_from(ring_source(config)));
-        let operations = Operations::open(&config.data.join(OPERATIONS), Arc::clone(&ring)).await;
+        let operations = Operations::sqlite(&config.data.join(OPERATIONS), Arc::clone(&ring)).await;
         let operations = Arc::new(operations.map_err(Failure::other)?);
         let cancel = CancellationToken::new();
         let parts = EngineParts {

@@ -12,7 +12,7 @@ use std::{
 use api::{ApiConfig, ApiState};
 use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
-use projections::sqlite::SqliteViews;
+use projections::Views;
 use tokio::{net::TcpListener, signal::unix, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use workers::WorkersConfig;
@@ -98,7 +98,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 fn spawn_api(
     config: &Config,
     opened: &Opened,
-    views: &Arc<SqliteViews>,
+    views: &Arc<Views>,
     listener: TcpListener,
     stop: CancellationToken,
     requests: &mut JoinSet<()>,

@@ -9,7 +9,7 @@ use domain::{
 };
 use event_store::engine::Engine;
 use ipnet::IpNet;
-use projections::{operations::Operations, sqlite::SqliteViews};
+use projections::{Views, operations::Operations};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,7 @@ pub struct ApiState {
     /// The one path by which a command becomes events.
     pub engine: Engine,
     /// The read models.
-    pub views: Arc<SqliteViews>,
+    pub views: Arc<Views>,
     /// What is kept beside the log: last use of sessions, the inbox.
     pub operations: Arc<Operations>,
     /// Settings.
@@ -83,7 +83,7 @@ pub(crate) type App = Arc<AppState>;
 
 pub(crate) struct AppState {
     pub engine: Engine,
-    pub views: Arc<SqliteViews>,
+    pub views: Arc<Views>,
     pub operations: Arc<Operations>,
     pub config: ApiConfig,
     pub shutdown: CancellationToken,

@@ -22,7 +22,7 @@ use event_store::{
     sqlite::{SqliteOptions, SqliteStore},
     testing::ManualClock,
 };
-use projections::sqlite::{SqliteViews, ViewParts};
+use projections::{ViewParts, Views};
 use schemas::envelope::{Metadata, Position, Version};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -153,7 +153,7 @@ fn report(what: &str, events: u64, took: Duration, processor: f64) {
     );
 }
 
-fn run(views: &Arc<SqliteViews>, cancel: &CancellationToken) -> tokio::task::JoinHandle<()> {
+fn run(views: &Arc<Views>, cancel: &CancellationToken) -> tokio::task::JoinHandle<()> {
     let (views, cancel) = (Arc::clone(views), cancel.clone());
     tokio::spawn(async move { views.run(cancel).await.unwrap() })
 }
@@ -179,7 +179,7 @@ async fn main() {
     );
 
     let parts = ViewParts { log: load.store.clone(), keys: load.keys.clone(), clock: load.clock.clone() };
-    let views = Arc::new(SqliteViews::open(&dir.path().join("views.db"), parts).await.unwrap());
+    let views = Arc::new(Views::sqlite(&dir.path().join("views.db"), parts).await.unwrap());
     let cancel = CancellationToken::new();
     let (begun, spent) = (Instant::now(), processor_seconds());
     let runner = run(&views, &cancel);

@@ -2,21 +2,20 @@
 //! of what is personal. A whole batch at once, so that threads meet once per batch and not once per row.
 
 use std::{
-    borrow::Cow,
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
 
-use domain::{ids::StreamId, secret::to_hex, time::Timestamp};
+use domain::{ids::StreamId, time::Timestamp};
 use event_store::{codec, keys::Keys};
 use futures::{StreamExt, TryStreamExt};
 use schemas::envelope::{Position, RecordedEvent, StoredEvent};
-use uuid::Uuid;
 use vault::{DataKey, KeyRing};
 
 use crate::{
     change::{Change, Param, StoredPart},
     error::ViewError,
+    row::Value,
     views::{VIEWS, keeps_personal},
 };
 
@@ -24,16 +23,6 @@ use crate::{
 const INLINE: usize = 32;
 /// Keys that are fetched at a time.
 const KEYS_AT_ONCE: usize = 8;
-
-/// A value as an engine takes it.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Value {
-    Null,
-    Int(i64),
-    Text(Cow<'static, str>),
-    Uuid(Uuid),
-    Bytes(Vec<u8>),
-}
 
 /// A statement that is ready to run.
 pub(crate) struct Ready {
@@ -236,16 +225,4 @@ fn seal(key: &DataKey, stream: &StreamId, column: &str, text: &str) -> Result<Ve
 pub(crate) fn open(key: Option<&DataKey>, stream: &StreamId, column: &str, sealed: Option<&[u8]>) -> Option<String> {
     let plain = key?.open(&[SEAL, stream.to_string().as_bytes(), column.as_bytes()], sealed?).ok()?;
     String::from_utf8(plain.to_vec()).ok()
-}
-
-impl std::fmt::Debug for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Null => f.write_str("NULL"),
-            Self::Int(value) => value.fmt(f),
-            Self::Text(value) => write!(f, "{value:?}"),
-            Self::Uuid(value) => value.fmt(f),
-            Self::Bytes(value) => f.write_str(&to_hex(value)),
-        }
-    }
 }

@@ -1,14 +1,26 @@
 //! Read models: pure functions from event to changes, and the runner that applies them.
 //!
-//! A [`View`](change::View) is tables and one pure function. [`SqliteViews`](sqlite::SqliteViews) keeps all of
-//! them current in a file of its own and answers queries. [`Operations`](operations::Operations) keeps what is
+//! A [`View`](change::View) is tables and one pure function. [`Views`] keeps all of them current, in a file of
+//! SQLite or a database of PostgreSQL, and answers queries. [`Operations`](operations::Operations) keeps what is
 //! neither history nor derived from it.
 
 pub mod change;
+mod dialect;
+mod digest;
+mod engine;
 pub mod error;
 mod feed;
+mod live;
 pub mod operations;
 mod private_file;
 pub mod queries;
-pub mod sqlite;
+mod rebuild;
+mod row;
+mod runner;
+mod sqlite;
 pub mod views;
+
+pub use self::{
+    live::{ViewParts, ViewStatus, Views},
+    rebuild::{OnProgress, RebuildProgress, RebuildReport, RebuiltView},
+};

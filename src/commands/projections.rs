@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use projections::sqlite::{SqliteViews, ViewParts};
+use projections::{ViewParts, Views};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Opens the views beside a server that may be running them.
-pub async fn views(config: &Config, opened: &Opened) -> Result<Arc<SqliteViews>, Failure> {
+pub async fn views(config: &Config, opened: &Opened) -> Result<Arc<Views>, Failure> {
     let parts = ViewParts { log: opened.log(), keys: Arc::clone(&opened.keys), clock: opened.shared_clock() };
-    SqliteViews::open(&config.data.join(VIEWS), parts).await.map(Arc::new).map_err(Failure::other)
+    Views::sqlite(&config.data.join(VIEWS), parts).await.map(Arc::new).map_err(Failure::other)
 }
 
 /// How far each view is.

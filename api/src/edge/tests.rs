@@ -10,10 +10,7 @@ use axum::{
     routing::get,
 };
 use event_store::testing::{Fixture, Scratch};
-use projections::{
-    operations::Operations,
-    sqlite::{SqliteViews, ViewParts},
-};
+use projections::{ViewParts, Views, operations::Operations};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -32,8 +29,8 @@ async fn ask(path: &str) -> (StatusCode, HeaderMap, Value) {
     let ring = Arc::new(vault::KeyRing::generate().unwrap());
     let app = AppState::new(ApiState {
         engine: fixture.engine.clone(),
-        views: Arc::new(SqliteViews::open(&scratch.file("views.db"), parts).await.unwrap()),
-        operations: Arc::new(Operations::open(&scratch.file("operations.db"), ring).await.unwrap()),
+        views: Arc::new(Views::sqlite(&scratch.file("views.db"), parts).await.unwrap()),
+        operations: Arc::new(Operations::sqlite(&scratch.file("operations.db"), ring).await.unwrap()),
         config: ApiConfig { request_timeout: Duration::from_millis(20), ..ApiConfig::default() },
         shutdown: CancellationToken::new(),
     });

@@ -125,7 +125,10 @@ pub(crate) async fn authenticate(app: &AppState, token: &Token) -> Result<Option
         TokenKind::Verification => account::Presented::Verification(VerificationId(token.id)),
     };
     let last_used = match presented {
-        account::Presented::Session(id) => app.operations.last_used(id),
+        account::Presented::Session(id) => {
+            let last_used = app.operations.last_used(id, now).await;
+            last_used.map_err(|error| Problem::unavailable(error.to_string()))?
+        }
         account::Presented::AccessToken(_) | account::Presented::Verification(_) => None,
     };
     let loaded = app.engine.load(owner).await?;

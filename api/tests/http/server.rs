@@ -22,10 +22,7 @@ use event_store::{
     port::Clock,
     testing::{Fixture, FixtureOptions, Scratch},
 };
-use projections::{
-    operations::Operations,
-    sqlite::{SqliteViews, ViewParts},
-};
+use projections::{ViewParts, Views, operations::Operations};
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
@@ -150,7 +147,7 @@ impl Server {
             keys: Arc::clone(&fixture.keys),
             clock: fixture.clock.clone() as Arc<dyn Clock>,
         };
-        let views = Arc::new(SqliteViews::open(&scratch.file("views.db"), parts).await.unwrap());
+        let views = Arc::new(Views::sqlite(&scratch.file("views.db"), parts).await.unwrap());
         tokio::spawn(Arc::clone(&views).run(cancel.clone()));
         let operations = Self::operations(&scratch.file("operations.db")).await;
         let state = ApiState {
@@ -166,7 +163,7 @@ impl Server {
     }
 
     async fn operations(path: &Path) -> Arc<Operations> {
-        Arc::new(Operations::open(path, Arc::new(KeyRing::generate().unwrap())).await.unwrap())
+        Arc::new(Operations::sqlite(path, Arc::new(KeyRing::generate().unwrap())).await.unwrap())
     }
 
     pub fn call(&self, method: &str, path: &str) -> Call<'_> {

@@ -1,4 +1,4 @@
-//! When sessions were last used: in memory first, in the file at most every ten minutes each.
+//! When sessions were last used: in memory first, in the store at most every ten minutes each.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,6 @@ use domain::{
     time::{Seconds, Timestamp},
 };
 use event_store::port::LogError;
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Operations;
 
@@ -27,52 +26,49 @@ struct Use {
     written: Option<Timestamp>,
 }
 
+/// What this process knows of the last uses.
+#[derive(Default)]
 pub(super) struct Activity {
     uses: Mutex<HashMap<SessionId, Use>>,
-    reading: Mutex<Connection>,
-}
-
-impl Activity {
-    pub(super) fn new(reading: Connection) -> Self {
-        Self { uses: Mutex::default(), reading: Mutex::new(reading) }
-    }
-
-    fn in_file(&self, session: SessionId) -> Option<Timestamp> {
-        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = reading
-            .prepare_cached("SELECT last_used_at FROM session_activity WHERE session_id = $1")
-            .and_then(|mut find| find.query_row([session.0.as_bytes()], |row| row.get::<_, i64>(0)).optional());
-        found
-            .unwrap_or_else(|error| {
-                tracing::warn!(%error, "the last use of a session cannot be read");
-                None
-            })
-            .map(Timestamp::from_millis)
-    }
-}
-
-fn write(connection: &Connection, session: SessionId, at: Timestamp) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO session_activity (session_id, last_used_at) VALUES ($1, $2)
-             ON CONFLICT (session_id) DO UPDATE SET last_used_at = max(session_activity.last_used_at, excluded.last_used_at)",
-        )?
-        .execute(params![session.0.as_bytes(), at.as_millis()])
-        .map(drop)
 }
 
 impl Operations {
-    /// When a session was last used, as far as it is known; a restart may lose ten minutes of it. Asks memory,
-    /// and the file (a look-up of some microseconds) at most once per session.
-    pub fn last_used(&self, session: SessionId) -> Option<Timestamp> {
-        let known = |uses: &HashMap<SessionId, Use>| uses.get(&session).copied();
-        if let Some(found) = known(&self.activity.uses.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return found.last;
+    /// When a session was last used, as far as it is known; a crash may lose ten minutes of it.
+    pub async fn last_used(&self, session: SessionId, now: Timestamp) -> Result<Option<Timestamp>, LogError> {
+        Ok(self.last_uses(&[session], now).await?.remove(&session))
+    }
+
+    /// The same for several, in one question. Memory answers for those that this process saw within the last ten
+    /// minutes; for the others it asks the store, since another process may have seen them.
+    pub async fn last_uses(
+        &self,
+        sessions: &[SessionId],
+        now: Timestamp,
+    ) -> Result<HashMap<SessionId, Timestamp>, LogError> {
+        let mut found = HashMap::with_capacity(sessions.len());
+        let mut asked = Vec::new();
+        {
+            let uses = self.activity.uses.lock().unwrap_or_else(PoisonError::into_inner);
+            for session in sessions {
+                let last = uses.get(session).and_then(|known| known.last);
+                found.extend(last.map(|last| (*session, last)));
+                if last.is_none_or(|last| now >= last.plus(WRITTEN_EVERY)) {
+                    asked.push(*session);
+                }
+            }
         }
-        let written = self.activity.in_file(session);
+        if asked.is_empty() {
+            return Ok(found);
+        }
+        let written = self.engine.uses(&asked).await?;
         let mut uses = self.activity.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = uses.entry(session).or_insert(Use { last: written, written });
-        found.last
+        for (session, at) in written {
+            let known = uses.entry(session).or_default();
+            known.last = known.last.max(Some(at));
+            known.written = known.written.max(Some(at));
+            found.extend(known.last.map(|last| (session, last)));
+        }
+        Ok(found)
     }
 
     /// Notes that a session was used.
@@ -81,21 +77,14 @@ impl Operations {
         if uses.len() >= REMEMBERED && !uses.contains_key(&session) {
             let unwritten = unwritten(&uses);
             uses.clear();
-            self.writer.run_unheard(move |connection| {
-                unwritten.iter().try_for_each(|(session, at)| write(connection, *session, *at))
-            });
+            self.engine.write_uses_later(unwritten, None);
         }
         let seen = uses.entry(session).or_default();
         seen.last = seen.last.max(Some(now));
         if seen.written.is_none_or(|written| now >= written.plus(WRITTEN_EVERY)) {
             seen.written = Some(now);
             drop(uses);
-            self.writer.run_unheard(move |connection| {
-                connection
-                    .prepare_cached("DELETE FROM session_activity WHERE last_used_at < $1")?
-                    .execute([now.minus(KEPT).as_millis()])?;
-                write(connection, session, now)
-            });
+            self.engine.write_uses_later(vec![(session, now)], Some(now.minus(KEPT)));
         }
     }
 
@@ -107,9 +96,10 @@ impl Operations {
             uses.values_mut().for_each(|seen| seen.written = seen.last);
             unwritten
         };
-        self.writer
-            .run(move |connection| unwritten.iter().try_for_each(|(session, at)| write(connection, *session, *at)))
-            .await
+        if unwritten.is_empty() {
+            return Ok(());
+        }
+        self.engine.write_uses(unwritten, None).await
     }
 }
 

@@ -6,14 +6,13 @@ use domain::{
     values::Channel,
 };
 use event_store::port::LogError;
-use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Operations;
+use super::{Operations, engine::SealedMessage};
 
 /// Messages that are kept.
-const KEPT: i64 = 1_000;
+const KEPT: u32 = 1_000;
 /// How long.
 const LIVES: Seconds = Seconds::hours(24);
 const SEAL: &[u8] = b"countersign inbox";
@@ -56,46 +55,20 @@ impl Operations {
             .inbox_key
             .seal(&[SEAL, message.id.as_bytes()], &plain)
             .map_err(|error| unsealed(&error.to_string()))?;
-        let recipient = self.recipient(&message.to);
-        let (id, at) = (message.id, message.at);
-        self.writer
-            .run(move |connection| {
-                connection
-                    .prepare_cached(
-                        "INSERT INTO inbox (message_id, recipient, at, box) VALUES ($1, $2, $3, $4)
-                         ON CONFLICT (message_id) DO NOTHING",
-                    )?
-                    .execute(params![id.as_bytes(), recipient, at.as_millis(), sealed])?;
-                connection
-                    .prepare_cached(
-                        "DELETE FROM inbox WHERE number <= (SELECT max(number) FROM inbox) - $1 OR at < $2",
-                    )?
-                    .execute([KEPT, at.minus(LIVES).as_millis()])
-                    .map(drop)
-            })
-            .await
+        let message = SealedMessage { id: message.id, recipient: self.recipient(&message.to), at: message.at, sealed };
+        let since = message.at.minus(LIVES);
+        self.engine.put_message(message, KEPT, since).await
     }
 
     /// The last messages, newest first; those to one address or number when it is given.
     pub async fn inbox_list(&self, to: Option<&str>, limit: u32) -> Result<Vec<InboxMessage>, LogError> {
         let recipient = to.map(|to| self.recipient(to));
-        let rows: Vec<([u8; 16], Vec<u8>)> = self
-            .writer
-            .run(move |connection| {
-                connection
-                    .prepare_cached(
-                        "SELECT message_id, box FROM inbox WHERE $1 IS NULL OR recipient = $1
-                         ORDER BY number DESC LIMIT $2",
-                    )?
-                    .query_map(params![recipient, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-                    .collect()
-            })
-            .await?;
+        let rows = self.engine.messages(recipient, limit).await?;
         // A message that another key ring sealed is none of ours.
         Ok(rows
             .into_iter()
             .filter_map(|(id, sealed)| {
-                let plain = self.inbox_key.open(&[SEAL, &id], &sealed).ok()?;
+                let plain = self.inbox_key.open(&[SEAL, id.as_bytes()], &sealed).ok()?;
                 serde_json::from_slice(&plain).ok()
             })
             .collect())

@@ -1,86 +1,44 @@
-//! `operations.db`: what is neither history nor derived from it. Counts of limits, networks that are known, the
-//! last use of sessions, the development inbox, the workers' checkpoints.
+//! What is neither history nor derived from it: counts of limits, networks that are known, the last use of
+//! sessions, the development inbox, the workers' checkpoints. In a file beside the log, `operations.db`, or in
+//! PostgreSQL, where all processes share it.
 //!
-//! Everything personal stands under keyed hashes or is sealed. A damaged file is set aside and begun anew: the
-//! claims in the delivery streams keep workers from sending anything twice, and limits begin to count again.
+//! Everything personal stands under keyed hashes or is sealed. Losing it harms nobody for long: the claims in the
+//! delivery streams keep workers from sending anything twice, and limits begin to count again.
 
 mod activity;
 mod checkpoints;
+mod engine;
+mod holdings;
 mod inbox;
 mod limiter;
-mod writer;
+mod sqlite;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
 use event_store::port::LogError;
-use rusqlite::Connection;
 use vault::{DataKey, KeyRing};
 
 pub use self::inbox::InboxMessage;
-use self::{activity::Activity, writer::Writer};
-use crate::private_file;
+use self::{activity::Activity, engine::OperationsEngine, sqlite::SqliteOperations};
 
-/// Marks the file as ours (`CSop`).
-const APPLICATION_ID: i32 = 0x4353_6f70;
-/// Shape of its tables.
-const FORMAT: i32 = 1;
-/// How long a statement waits for another process.
-const BUSY: Duration = Duration::from_secs(5);
-
-const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS limits (
-        bucket BLOB NOT NULL,
-        window_seconds INTEGER NOT NULL,
-        charges BLOB NOT NULL,
-        expires_at INTEGER NOT NULL,
-        PRIMARY KEY (bucket, window_seconds)
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS limits_by_end ON limits (expires_at);
-    CREATE TABLE IF NOT EXISTS known_networks (
-        network BLOB NOT NULL PRIMARY KEY,
-        seen_at INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS known_networks_by_time ON known_networks (seen_at);
-    CREATE TABLE IF NOT EXISTS session_activity (
-        session_id BLOB NOT NULL PRIMARY KEY,
-        last_used_at INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS session_activity_by_time ON session_activity (last_used_at);
-    CREATE TABLE IF NOT EXISTS worker_checkpoints (
-        worker TEXT NOT NULL PRIMARY KEY,
-        position INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS inbox (
-        number INTEGER PRIMARY KEY,
-        message_id BLOB NOT NULL UNIQUE,
-        recipient BLOB NOT NULL,
-        at INTEGER NOT NULL,
-        box BLOB NOT NULL
-    );
-    CREATE INDEX IF NOT EXISTS inbox_by_recipient ON inbox (recipient, number);
-";
-
-/// The file and what is kept of it in memory.
+/// What is kept beside the log, over an engine, with what is kept of it in memory.
 pub struct Operations {
-    writer: Writer,
+    engine: Arc<dyn OperationsEngine>,
     activity: Activity,
     ring: Arc<KeyRing>,
     inbox_key: DataKey,
 }
 
 impl Operations {
-    /// Opens the file, or makes it. The ring hashes what is looked up, and its inbox key seals messages.
-    pub async fn open(path: &Path, ring: Arc<KeyRing>) -> Result<Self, LogError> {
-        let owned = path.to_owned();
-        let (writing, reading) = tokio::task::spawn_blocking(move || open(&owned))
-            .await
-            .map_err(|_| LogError::Unavailable("the file of operations was not opened".to_owned()))??;
+    /// Opens the file, or makes it. The ring hashes what is looked up, and its inbox key seals messages. A damaged
+    /// file is set aside and begun anew.
+    pub async fn sqlite(path: &Path, ring: Arc<KeyRing>) -> Result<Self, LogError> {
+        Ok(Self::over(Arc::new(SqliteOperations::open(path).await?), ring))
+    }
+
+    fn over(engine: Arc<dyn OperationsEngine>, ring: Arc<KeyRing>) -> Self {
         let inbox_key = ring.service_key("inbox");
-        Ok(Self { writer: Writer::start(writing)?, activity: Activity::new(reading), ring, inbox_key })
+        Self { engine, activity: Activity::default(), ring, inbox_key }
     }
 
     /// Writes what is only in memory and ends.
@@ -88,7 +46,7 @@ impl Operations {
         if let Err(error) = self.flush().await {
             tracing::warn!(%error, "the last use of some sessions was not written");
         }
-        self.writer.close().await;
+        self.engine.close().await;
     }
 }
 
@@ -96,69 +54,4 @@ impl std::fmt::Debug for Operations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Operations").finish_non_exhaustive()
     }
-}
-
-/// What a statement says that failed; never a value.
-fn failed(error: &rusqlite::Error) -> LogError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    match error.sqlite_error_code() {
-        Some(DatabaseCorrupt | NotADatabase) => LogError::Unreadable(format!("the file of operations: {error}")),
-        _ => LogError::Unavailable(format!("the file of operations: {error}")),
-    }
-}
-
-fn open(path: &Path) -> Result<(Connection, Connection), LogError> {
-    match examined(path) {
-        Err(LogError::Unreadable(reason)) => {
-            let aside = set_aside(path).map_err(|error| LogError::Unavailable(error.to_string()))?;
-            tracing::error!(reason, set_aside = %aside.display(), "the file of operations was damaged: begun anew");
-            examined(path)
-        }
-        other => other,
-    }
-}
-
-fn examined(path: &Path) -> Result<(Connection, Connection), LogError> {
-    let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
-    private_file::create(path).map_err(|error| LogError::Unavailable(error.to_string()))?;
-    (|| {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY)?;
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -1000;")?;
-        if is_new {
-            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-            connection.pragma_update(None, "user_version", FORMAT)?;
-        }
-        let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let format: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if (id, format) != (APPLICATION_ID, FORMAT) {
-            return Ok(None);
-        }
-        connection.execute_batch(TABLES)?;
-        let reading = Connection::open(path)?;
-        reading.busy_timeout(BUSY)?;
-        reading.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -500;")?;
-        Ok(Some((connection, reading)))
-    })()
-    .map_err(|error: rusqlite::Error| failed(&error))?
-    .ok_or_else(|| LogError::Unreadable("not a file of operations of this version".to_owned()))
-}
-
-/// Renames a damaged file, so that someone can look at it.
-fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let with = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let aside = with(".damaged");
-    std::fs::rename(path, &aside)?;
-    for suffix in ["-wal", "-shm"] {
-        match std::fs::remove_file(with(suffix)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(aside)
 }

@@ -5,11 +5,15 @@ use domain::{
     time::Timestamp,
     values::{Aal, EmailAddress, FactorKind, MethodKind},
 };
-use rusqlite::Row;
 use serde::Serialize;
 
-use super::page::{Conditions, Page, cursor_of, one_more, page, read_cursor, time, time_option, uuid, uuid_option};
-use crate::{error::ViewError, feed::Value, sqlite::SqliteViews, views::accounts::SEARCH_EMAIL};
+use super::page::{Conditions, Page, cursor_of, page, read_cursor};
+use crate::{
+    error::ViewError,
+    live::Views,
+    row::{Row, Value},
+    views::accounts::SEARCH_EMAIL,
+};
 
 /// So few recovery codes are few.
 const FEW_CODES: u32 = 3;
@@ -120,46 +124,44 @@ const LOCKED: &str = "(account_locked_at IS NOT NULL OR totp_locked_until > ? OR
 const UNLOCKED: &str = "(account_locked_at IS NULL AND COALESCE(totp_locked_until, 0) <= ?
     AND COALESCE(sms_locked_until, 0) <= ? AND COALESCE(email_locked_until, 0) <= ?)";
 
-fn account(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<AccountRow> {
-    let two_factor_since = time_option(row, 5)?;
+fn account(row: &mut Row, now: Timestamp) -> Result<AccountRow, ViewError> {
+    let two_factor_since: Option<Timestamp> = row.get(5)?;
     let remaining: u32 = row.get(8)?;
     let mut alerts = Vec::new();
-    let locked_since = time_option(row, 14)?;
+    let locked_since: Option<Timestamp> = row.get(14)?;
     alerts.extend(locked_since.map(|since| Alert::AccountLocked { since }));
     for (column, kind) in [(15, FactorKind::Totp), (16, FactorKind::Sms), (17, FactorKind::Email)] {
-        let until = time_option(row, column)?.filter(|until| now < *until);
+        let until = row.get::<Option<Timestamp>>(column)?.filter(|until| now < *until);
         alerts.extend(until.map(|locked_until| Alert::KindLocked { kind, locked_until }));
     }
-    alerts.extend(time_option(row, 20)?.map(|since| Alert::DeliveryFailing { since }));
-    alerts.extend(row.get::<_, Option<i32>>(18)?.map(|steps| Alert::ClockDrift { steps }));
+    alerts.extend(row.get::<Option<Timestamp>>(20)?.map(|since| Alert::DeliveryFailing { since }));
+    alerts.extend(row.get::<Option<i32>>(18)?.map(|steps| Alert::ClockDrift { steps }));
     if two_factor_since.is_some() && remaining <= FEW_CODES {
         alerts.push(Alert::RecoveryCodesLow { remaining });
     }
-    alerts.extend(time_option(row, 19)?.map(|since| Alert::ResetPending { since }));
+    alerts.extend(row.get::<Option<Timestamp>>(19)?.map(|since| Alert::ResetPending { since }));
     Ok(AccountRow {
-        account_id: AccountId(uuid(row, 0)?),
+        account_id: AccountId(row.get(0)?),
         email: row.get(1)?,
         email_verified: row.get(2)?,
-        registered_at: time(row, 3)?,
-        registered_by: uuid_option(row, 4)?.map(ApiKeyId),
+        registered_at: row.get(3)?,
+        registered_by: row.get::<Option<_>>(4)?.map(ApiKeyId),
         two_factor_enabled: two_factor_since.is_some(),
         two_factor_since,
         totp_methods: row.get(6)?,
         sms_methods: row.get(7)?,
         recovery_codes_remaining: remaining,
-        last_sign_in_at: time_option(row, 9)?,
-        last_sign_in_aal: row
-            .get::<_, Option<String>>(10)?
-            .map(|aal| if aal == "aal2" { Aal::Aal2 } else { Aal::Aal1 }),
+        last_sign_in_at: row.get(9)?,
+        last_sign_in_aal: row.get::<Option<String>>(10)?.map(|aal| if aal == "aal2" { Aal::Aal2 } else { Aal::Aal1 }),
         fail_count: row.get(11)?,
         passwords_rejected: row.get(12)?,
-        password_rejected_at: time_option(row, 13)?,
+        password_rejected_at: row.get(13)?,
         account_locked: locked_since.is_some(),
         alerts,
     })
 }
 
-impl SqliteViews {
+impl Views {
     /// Accounts, the last registered first; those that ended unconfirmed are left out.
     pub async fn accounts(
         &self,
@@ -203,19 +205,9 @@ impl SqliteViews {
             let (at, id) = read_cursor(cursor)?;
             conditions.add("(registered_at, account_id) < (?, ?)", [at.into(), Value::Uuid(id)]);
         }
-        let items = self
-            .read(move |connection| {
-                let sql = format!(
-                    "SELECT {COLUMNS} FROM accounts{} ORDER BY registered_at DESC, account_id DESC LIMIT {}",
-                    conditions.sql(),
-                    one_more(limit)
-                );
-                connection
-                    .prepare_cached(&sql)?
-                    .query_map(rusqlite::params_from_iter(&conditions.values), |row| account(row, now))?
-                    .collect::<rusqlite::Result<Vec<_>>>()
-            })
-            .await?;
+        let select = format!("SELECT {COLUMNS} FROM accounts");
+        let (sql, values) = conditions.page(&select, "registered_at DESC, account_id DESC", limit);
+        let items = self.rows(sql, values, |row| account(row, now)).await?;
         Ok(page(items, limit, |account| cursor_of(account.registered_at, account.account_id.0)))
     }
 
@@ -227,12 +219,7 @@ impl SqliteViews {
     /// One account.
     pub async fn account(&self, id: AccountId) -> Result<Option<AccountRow>, ViewError> {
         let now = self.parts.clock.now();
-        self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM accounts WHERE account_id = $1");
-            let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query([id.0.as_bytes()])?;
-            rows.next()?.map(|row| account(row, now)).transpose()
-        })
-        .await
+        let sql = format!("SELECT {COLUMNS} FROM accounts WHERE account_id = $1");
+        Ok(self.rows(sql, [Value::Uuid(id.0)], |row| account(row, now)).await?.pop())
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use domain::time::Timestamp;
-use rusqlite::params;
 use serde::Serialize;
 
-use crate::{error::ViewError, sqlite::SqliteViews, views::adoption::DAY};
+use crate::{error::ViewError, live::Views, row::Value, views::adoption::DAY};
 
 /// One day (UTC).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,8 +44,8 @@ pub struct AdoptionTotals {
 }
 
 const DAYS: &str = "SELECT day, measure, kind, n FROM adoption WHERE day BETWEEN $1 AND $2 ORDER BY day, measure, kind";
-const TOTALS: &str = "SELECT count(*), count(two_factor_since), COALESCE(sum(totp_methods > 0), 0),
-        COALESCE(sum(sms_methods > 0), 0), count(account_locked_at)
+const TOTALS: &str = "SELECT count(*), count(two_factor_since), count(CASE WHEN totp_methods > 0 THEN 1 END),
+        count(CASE WHEN sms_methods > 0 THEN 1 END), count(account_locked_at)
     FROM accounts WHERE expires_at IS NULL";
 
 fn date(day: i64) -> String {
@@ -54,23 +53,15 @@ fn date(day: i64) -> String {
     at.split('T').next().unwrap_or_default().to_owned()
 }
 
-impl SqliteViews {
+impl Views {
     /// The days from the one of `from` to the one of `to`, those without events left out.
     pub async fn adoption(&self, from: Timestamp, to: Timestamp) -> Result<Vec<AdoptionDay>, ViewError> {
+        let days = [from, to].map(|at| Value::Int(at.as_millis() / DAY));
         let rows = self
-            .read(move |connection| {
-                connection
-                    .prepare_cached(DAYS)?
-                    .query_map(params![from.as_millis() / DAY, to.as_millis() / DAY], |row| {
-                        let kind = row.get::<_, String>(2)?;
-                        let count = AdoptionCount {
-                            measure: row.get(1)?,
-                            kind: (!kind.is_empty()).then_some(kind),
-                            count: row.get::<_, i64>(3)?.unsigned_abs(),
-                        };
-                        Ok((row.get::<_, i64>(0)?, count))
-                    })?
-                    .collect::<rusqlite::Result<Vec<_>>>()
+            .rows(DAYS, days, |row| {
+                let kind: String = row.get(2)?;
+                let kind = (!kind.is_empty()).then_some(kind);
+                Ok((row.get::<i64>(0)?, AdoptionCount { measure: row.get(1)?, kind, count: row.get(3)? }))
             })
             .await?;
         let mut days: BTreeMap<i64, Vec<AdoptionCount>> = BTreeMap::new();
@@ -82,18 +73,15 @@ impl SqliteViews {
 
     /// How it stands now.
     pub async fn adoption_totals(&self) -> Result<AdoptionTotals, ViewError> {
-        self.read(|connection| {
-            connection.prepare_cached(TOTALS)?.query_row([], |row| {
-                let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-                Ok(AdoptionTotals {
-                    accounts: count(0)?,
-                    two_factor: count(1)?,
-                    totp: count(2)?,
-                    sms: count(3)?,
-                    account_locked: count(4)?,
-                })
+        let totals = self.rows(TOTALS, [], |row| {
+            Ok(AdoptionTotals {
+                accounts: row.get(0)?,
+                two_factor: row.get(1)?,
+                totp: row.get(2)?,
+                sms: row.get(3)?,
+                account_locked: row.get(4)?,
             })
-        })
-        .await
+        });
+        Ok(totals.await?.pop().unwrap_or_default())
     }
 }

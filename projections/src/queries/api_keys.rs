@@ -6,13 +6,8 @@ use domain::{
 };
 use serde::Serialize;
 
-use super::page::{Conditions, Page, cursor_of, one_more, page, read_cursor, time, time_option, uuid};
-use crate::{
-    error::ViewError,
-    feed::{self, Value},
-    sqlite::SqliteViews,
-    views::api_keys::NAME,
-};
+use super::page::{Conditions, Page, cursor_of, page, read_cursor};
+use crate::{error::ViewError, feed, live::Views, row::Value, views::api_keys::NAME};
 
 /// A key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,7 +26,9 @@ pub struct ApiKeyRow {
     pub revoked_at: Option<Timestamp>,
 }
 
-impl SqliteViews {
+const KEYS: &str = "SELECT api_key_id, name_box, scopes, issued_at, expires_at, revoked_at FROM api_keys";
+
+impl Views {
     /// All keys, newest first.
     pub async fn api_keys(&self, cursor: Option<&str>, limit: u32) -> Result<Page<ApiKeyRow>, ViewError> {
         let mut conditions = Conditions::default();
@@ -39,30 +36,19 @@ impl SqliteViews {
             let (at, id) = read_cursor(cursor)?;
             conditions.add("(issued_at, api_key_id) < (?, ?)", [at.into(), Value::Uuid(id)]);
         }
-        let rows = self
-            .read(move |connection| {
-                let sql = format!(
-                    "SELECT api_key_id, name_box, scopes, issued_at, expires_at, revoked_at FROM api_keys{}
-                     ORDER BY issued_at DESC, api_key_id DESC LIMIT {}",
-                    conditions.sql(),
-                    one_more(limit)
-                );
-                connection
-                    .prepare_cached(&sql)?
-                    .query_map(rusqlite::params_from_iter(&conditions.values), |row| {
-                        let key = ApiKeyRow {
-                            id: ApiKeyId(uuid(row, 0)?),
-                            name: None,
-                            scopes: row.get::<_, String>(2)?.split_whitespace().map(str::to_owned).collect(),
-                            issued_at: time(row, 3)?,
-                            expires_at: time_option(row, 4)?,
-                            revoked_at: time_option(row, 5)?,
-                        };
-                        Ok((key, row.get::<_, Option<Vec<u8>>>(1)?))
-                    })?
-                    .collect::<rusqlite::Result<Vec<_>>>()
-            })
-            .await?;
+        let (sql, values) = conditions.page(KEYS, "issued_at DESC, api_key_id DESC", limit);
+        let rows = self.rows(sql, values, |row| {
+            let key = ApiKeyRow {
+                id: ApiKeyId(row.get(0)?),
+                name: None,
+                scopes: row.get::<String>(2)?.split_whitespace().map(str::to_owned).collect(),
+                issued_at: row.get(3)?,
+                expires_at: row.get(4)?,
+                revoked_at: row.get(5)?,
+            };
+            Ok((key, row.get::<Option<Vec<u8>>>(1)?))
+        });
+        let rows = rows.await?;
         let mut items = Vec::with_capacity(rows.len());
         for (row, sealed) in rows {
             let stream = StreamId::ApiKey(row.id);

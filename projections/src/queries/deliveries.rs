@@ -5,13 +5,15 @@ use domain::{
     time::Timestamp,
     values::Channel,
 };
-use rusqlite::Row;
 use serde::Serialize;
 
-use super::page::{
-    Conditions, Page, cursor_of, named, one_more, page, read_cursor, time, time_option, uuid, uuid_option,
+use super::page::{Conditions, Page, cursor_of, page, read_cursor};
+use crate::{
+    error::ViewError,
+    live::Views,
+    row::{Row, Value},
+    views::deliveries::channel_name,
 };
-use crate::{error::ViewError, feed::Value, sqlite::SqliteViews, views::deliveries::channel_name};
 
 /// One order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,23 +101,23 @@ pub struct PrefixRow {
 const COLUMNS: &str = "order_id, account_id, verification_id, subject, channel, country, prefix, provider, attempts,
     state, reason, ordered_at, deadline, started_at, dispatched_at, delivered_at, failed_at, verified_at";
 const PREFIXES: &str = "SELECT country, prefix, count(*), count(delivered_at),
-        COALESCE(sum(CASE WHEN state = 'given_up' THEN 1 ELSE 0 END), 0), count(verified_at)
+        count(CASE WHEN state = 'given_up' THEN 1 END), count(verified_at)
     FROM deliveries
     WHERE ordered_at >= $1 AND ordered_at < $2 AND channel = 'sms' AND prefix IS NOT NULL
     GROUP BY country, prefix
     ORDER BY count(*) - count(verified_at) DESC, prefix
     LIMIT 1000";
 
-fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
-    let ordered_at = time(row, 11)?;
+fn delivery(row: &mut Row) -> Result<DeliveryRow, ViewError> {
+    let ordered_at: Timestamp = row.get(11)?;
     let since_order = |at: Option<Timestamp>| at.map(|at| at.as_millis() - ordered_at.as_millis());
-    let (dispatched_at, delivered_at) = (time_option(row, 14)?, time_option(row, 15)?);
+    let (dispatched_at, delivered_at) = (row.get(14)?, row.get(15)?);
     Ok(DeliveryRow {
-        order_id: EventId(uuid(row, 0)?),
-        account_id: uuid_option(row, 1)?.map(AccountId),
-        verification_id: uuid_option(row, 2)?.map(VerificationId),
+        order_id: EventId(row.get(0)?),
+        account_id: row.get::<Option<_>>(1)?.map(AccountId),
+        verification_id: row.get::<Option<_>>(2)?.map(VerificationId),
         subject: row.get(3)?,
-        channel: named(row, 4)?,
+        channel: row.named(4)?,
         country: row.get(5)?,
         prefix: row.get(6)?,
         provider: row.get(7)?,
@@ -123,18 +125,18 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         state: row.get(9)?,
         reason: row.get(10)?,
         ordered_at,
-        deadline: time(row, 12)?,
-        started_at: time_option(row, 13)?,
+        deadline: row.get(12)?,
+        started_at: row.get(13)?,
         dispatched_at,
         delivered_at,
-        failed_at: time_option(row, 16)?,
-        verified_at: time_option(row, 17)?,
+        failed_at: row.get(16)?,
+        verified_at: row.get(17)?,
         dispatch_millis: since_order(dispatched_at),
         delivery_millis: since_order(delivered_at),
     })
 }
 
-impl SqliteViews {
+impl Views {
     /// Orders, the last one first.
     pub async fn deliveries(
         &self,
@@ -169,40 +171,24 @@ impl SqliteViews {
             let (at, id) = read_cursor(cursor)?;
             conditions.add("(ordered_at, order_id) < (?, ?)", [at.into(), Value::Uuid(id)]);
         }
-        let items = self
-            .read(move |connection| {
-                let sql = format!(
-                    "SELECT {COLUMNS} FROM deliveries{} ORDER BY ordered_at DESC, order_id DESC LIMIT {}",
-                    conditions.sql(),
-                    one_more(limit)
-                );
-                connection
-                    .prepare_cached(&sql)?
-                    .query_map(rusqlite::params_from_iter(&conditions.values), delivery)?
-                    .collect::<rusqlite::Result<Vec<_>>>()
-            })
-            .await?;
+        let select = format!("SELECT {COLUMNS} FROM deliveries");
+        let (sql, values) = conditions.page(&select, "ordered_at DESC, order_id DESC", limit);
+        let items = self.rows(sql, values, delivery).await?;
         Ok(page(items, limit, |delivery| cursor_of(delivery.ordered_at, delivery.order_id.0)))
     }
 
     /// How texts convert per prefix, in a span of time; those with most unconfirmed ones first.
     pub async fn delivery_prefixes(&self, from: Timestamp, before: Timestamp) -> Result<Vec<PrefixRow>, ViewError> {
-        self.read(move |connection| {
-            connection
-                .prepare_cached(PREFIXES)?
-                .query_map([from.as_millis(), before.as_millis()], |row| {
-                    let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-                    Ok(PrefixRow {
-                        country: row.get(0)?,
-                        prefix: row.get(1)?,
-                        ordered: count(2)?,
-                        delivered: count(3)?,
-                        given_up: count(4)?,
-                        verified: count(5)?,
-                    })
-                })?
-                .collect()
-        })
-        .await
+        let rows = self.rows(PREFIXES, [from.into(), before.into()], |row| {
+            Ok(PrefixRow {
+                country: row.get(0)?,
+                prefix: row.get(1)?,
+                ordered: row.get(2)?,
+                delivered: row.get(3)?,
+                given_up: row.get(4)?,
+                verified: row.get(5)?,
+            })
+        });
+        rows.await
     }
 }

@@ -5,11 +5,9 @@ use domain::{
     time::Timestamp,
     values::MethodKind,
 };
-use rusqlite::params;
 use serde::Serialize;
 
-use super::page::{named, time, time_option};
-use crate::{error::ViewError, feed, sqlite::SqliteViews, views::account_methods::LABEL};
+use crate::{error::ViewError, feed, live::Views, row::Value, views::account_methods::LABEL};
 
 /// A method.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,35 +41,29 @@ const METHODS: &str = "SELECT m.method_id, m.kind, m.label_box, m.phone_masked, 
     WHERE m.account_id = $1 AND m.enabled_at IS NOT NULL
     ORDER BY m.method_id";
 
-impl SqliteViews {
+impl Views {
     /// The methods of an account, by number.
     pub async fn methods(&self, account: AccountId) -> Result<Vec<MethodRow>, ViewError> {
         let now = self.parts.clock.now();
-        let rows = self
-            .read(move |connection| {
-                connection
-                    .prepare_cached(METHODS)?
-                    .query_map(params![account.0.as_bytes()], |row| {
-                        let until = time_option(row, 7)?;
-                        // When a lock has ended, the count restarts.
-                        let has_ended = until.is_some_and(|until| now >= until);
-                        let method = MethodRow {
-                            id: MethodId(row.get(0)?),
-                            kind: named(row, 1)?,
-                            label: None,
-                            phone_number: row.get(3)?,
-                            country: row.get(4)?,
-                            is_primary: row.get(5)?,
-                            fail_count: if has_ended { 0 } else { row.get(6)? },
-                            locked_until: until.filter(|_| !has_ended),
-                            created_at: time(row, 8)?,
-                            last_used: time_option(row, 9)?,
-                        };
-                        Ok((method, row.get::<_, Option<Vec<u8>>>(2)?))
-                    })?
-                    .collect::<rusqlite::Result<Vec<_>>>()
-            })
-            .await?;
+        let rows = self.rows(METHODS, [Value::Uuid(account.0)], |row| {
+            let until: Option<Timestamp> = row.get(7)?;
+            // When a lock has ended, the count restarts.
+            let has_ended = until.is_some_and(|until| now >= until);
+            let method = MethodRow {
+                id: MethodId(row.get(0)?),
+                kind: row.named(1)?,
+                label: None,
+                phone_number: row.get(3)?,
+                country: row.get(4)?,
+                is_primary: row.get(5)?,
+                fail_count: if has_ended { 0 } else { row.get(6)? },
+                locked_until: until.filter(|_| !has_ended),
+                created_at: row.get(8)?,
+                last_used: row.get(9)?,
+            };
+            Ok((method, row.get::<Option<Vec<u8>>>(2)?))
+        });
+        let rows = rows.await?;
         let stream = StreamId::Account(account);
         let key = self.parts.keys.key(&stream).await?;
         Ok(rows

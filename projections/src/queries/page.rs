@@ -4,11 +4,10 @@ use domain::{
     secret::{from_hex, to_hex},
     time::Timestamp,
 };
-use rusqlite::Row;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{error::ViewError, feed::Value};
+use crate::{error::ViewError, row::Value};
 
 /// The longest page.
 const LONGEST: u32 = 500;
@@ -47,11 +46,6 @@ impl Order {
     }
 }
 
-/// The limit of a page, one more than asked for, to know whether another follows.
-pub(super) fn one_more(limit: u32) -> i64 {
-    i64::from(limit.clamp(1, LONGEST)) + 1
-}
-
 /// A page of rows that were read with one more.
 pub(super) fn page<T>(mut items: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Page<T> {
     let limit = limit.clamp(1, LONGEST) as usize;
@@ -79,11 +73,11 @@ pub(super) fn read_cursor(cursor: &str) -> Result<(Timestamp, Uuid), ViewError> 
 #[derive(Default)]
 pub(super) struct Conditions {
     sql: String,
-    pub(super) values: Vec<Value>,
+    values: Vec<Value>,
 }
 
 impl Conditions {
-    pub(super) fn add<const N: usize>(&mut self, condition: &str, values: [Value; N]) {
+    pub(super) fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
         self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
         let mut next = self.values.len();
         for c in condition.chars() {
@@ -97,36 +91,10 @@ impl Conditions {
         }
         self.values.extend(values);
     }
-    pub(super) fn sql(&self) -> &str {
-        &self.sql
+    /// The statement of a page, with its values: one row more than asked for, to know whether another follows. The
+    /// limit is a parameter, so that pages of all lengths are one statement.
+    pub(super) fn page(mut self, select: &str, order: &str, limit: u32) -> (String, Vec<Value>) {
+        self.values.push(Value::Int(i64::from(limit.clamp(1, LONGEST)) + 1));
+        (format!("{select}{} ORDER BY {order} LIMIT ${}", self.sql, self.values.len()), self.values)
     }
-}
-
-impl From<Timestamp> for Value {
-    fn from(at: Timestamp) -> Self {
-        Self::Int(at.as_millis())
-    }
-}
-
-pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
-    row.get::<_, [u8; 16]>(column).map(Uuid::from_bytes)
-}
-
-pub(super) fn uuid_option(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Uuid>> {
-    Ok(row.get::<_, Option<[u8; 16]>>(column)?.map(Uuid::from_bytes))
-}
-
-pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    row.get(column).map(Timestamp::from_millis)
-}
-
-pub(super) fn time_option(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
-}
-
-/// A value that is stored by its stable name.
-pub(super) fn named<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    let name: String = row.get(column)?;
-    serde_json::from_value(serde_json::Value::String(name))
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into()))
 }

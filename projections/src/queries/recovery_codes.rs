@@ -1,11 +1,9 @@
 //! An account's recovery codes.
 
 use domain::{ids::AccountId, time::Timestamp};
-use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
-use super::page::time;
-use crate::{error::ViewError, sqlite::SqliteViews};
+use crate::{error::ViewError, live::Views, row::Value};
 
 /// The current set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,38 +29,31 @@ pub struct UsedCode {
     pub used_at: Timestamp,
 }
 
-const SET: &str =
-    "SELECT set_number, generated_at, code_count, remaining FROM recovery_code_sets WHERE account_id = $1";
-const USES: &str =
-    "SELECT code_index, used_at FROM recovery_code_uses WHERE account_id = $1 ORDER BY used_at, code_index";
+// One statement, so that set and uses are of one state; a set without uses is one row without a code.
+const SET: &str = "SELECT s.set_number, s.generated_at, s.code_count, s.remaining, u.code_index, u.used_at
+    FROM recovery_code_sets s
+    LEFT JOIN recovery_code_uses u ON u.account_id = s.account_id
+    WHERE s.account_id = $1
+    ORDER BY u.used_at, u.code_index";
 
-impl SqliteViews {
+impl Views {
     /// The current set of an account.
     pub async fn recovery_codes(&self, account: AccountId) -> Result<Option<RecoveryCodesRow>, ViewError> {
-        self.read(move |connection| {
-            // Both statements see one state.
-            let snapshot = connection.unchecked_transaction()?;
-            let set = snapshot
-                .prepare_cached(SET)?
-                .query_row(params![account.0.as_bytes()], |row| {
-                    Ok(RecoveryCodesRow {
-                        set: row.get(0)?,
-                        generated_at: time(row, 1)?,
-                        count: row.get(2)?,
-                        remaining: row.get(3)?,
-                        used: Vec::new(),
-                    })
-                })
-                .optional()?;
-            let Some(mut set) = set else { return Ok(None) };
-            set.used = snapshot
-                .prepare_cached(USES)?
-                .query_map(params![account.0.as_bytes()], |row| {
-                    Ok(UsedCode { index: row.get(0)?, used_at: time(row, 1)? })
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(Some(set))
-        })
-        .await
+        let rows = self.rows(SET, [Value::Uuid(account.0)], |row| {
+            let set = RecoveryCodesRow {
+                set: row.get(0)?,
+                generated_at: row.get(1)?,
+                count: row.get(2)?,
+                remaining: row.get(3)?,
+                used: Vec::new(),
+            };
+            let used = match (row.get(4)?, row.get(5)?) {
+                (Some(index), Some(used_at)) => Some(UsedCode { index, used_at }),
+                _ => None,
+            };
+            Ok((set, used))
+        });
+        let (sets, used): (Vec<_>, Vec<_>) = rows.await?.into_iter().unzip();
+        Ok(sets.into_iter().next().map(|set| RecoveryCodesRow { used: used.into_iter().flatten().collect(), ..set }))
     }
 }

@@ -5,11 +5,9 @@ use domain::{
     time::{Seconds, Timestamp},
     values::Aal,
 };
-use rusqlite::params;
 use serde::Serialize;
 
-use super::page::{named, time, uuid, uuid_option};
-use crate::{error::ViewError, feed, sqlite::SqliteViews, views::sessions::NAME};
+use crate::{error::ViewError, feed, live::Views, row::Value, views::sessions::NAME};
 
 /// A session that has not ended absolutely. Whether it was unused too long is known with its last use, which
 /// [`Operations`](crate::operations::Operations) keeps.
@@ -59,49 +57,34 @@ const SESSIONS: &str = "SELECT session_id, account_id, aal, amr, started_at, exp
 const TOKENS: &str = "SELECT access_token_id, name_box, issued_at, expires_at
     FROM access_tokens WHERE account_id = $1 AND expires_at > $2 ORDER BY issued_at DESC, access_token_id";
 
-impl SqliteViews {
+impl Views {
     /// The sessions of an account that have not ended, newest first.
     pub async fn sessions(&self, account: AccountId) -> Result<Vec<SessionRow>, ViewError> {
-        let now = self.parts.clock.now().as_millis();
-        self.read(move |connection| {
-            connection
-                .prepare_cached(SESSIONS)?
-                .query_map(params![account.0.as_bytes(), now], |row| {
-                    Ok(SessionRow {
-                        id: SessionId(uuid(row, 0)?),
-                        account_id: AccountId(uuid(row, 1)?),
-                        aal: named(row, 2)?,
-                        amr: row.get::<_, String>(3)?.split_whitespace().map(str::to_owned).collect(),
-                        started_at: time(row, 4)?,
-                        expires_at: time(row, 5)?,
-                        idle_timeout: Seconds(row.get(6)?),
-                        api_key_id: uuid_option(row, 7)?.map(ApiKeyId),
-                    })
-                })?
-                .collect()
-        })
-        .await
+        let values = [Value::Uuid(account.0), self.parts.clock.now().into()];
+        let rows = self.rows(SESSIONS, values, |row| {
+            Ok(SessionRow {
+                id: SessionId(row.get(0)?),
+                account_id: AccountId(row.get(1)?),
+                aal: row.named(2)?,
+                amr: row.get::<String>(3)?.split_whitespace().map(str::to_owned).collect(),
+                started_at: row.get(4)?,
+                expires_at: row.get(5)?,
+                idle_timeout: Seconds(row.get(6)?),
+                api_key_id: row.get::<Option<_>>(7)?.map(ApiKeyId),
+            })
+        });
+        rows.await
     }
 
     /// The access tokens of an account that have not ended, newest first.
     pub async fn access_tokens(&self, account: AccountId) -> Result<Vec<AccessTokenRow>, ViewError> {
-        let now = self.parts.clock.now().as_millis();
-        let rows = self
-            .read(move |connection| {
-                connection
-                    .prepare_cached(TOKENS)?
-                    .query_map(params![account.0.as_bytes(), now], |row| {
-                        let token = AccessTokenRow {
-                            id: AccessTokenId(uuid(row, 0)?),
-                            name: None,
-                            issued_at: time(row, 2)?,
-                            expires_at: time(row, 3)?,
-                        };
-                        Ok((token, row.get::<_, Option<Vec<u8>>>(1)?))
-                    })?
-                    .collect::<rusqlite::Result<Vec<_>>>()
-            })
-            .await?;
+        let values = [Value::Uuid(account.0), self.parts.clock.now().into()];
+        let rows = self.rows(TOKENS, values, |row| {
+            let id = AccessTokenId(row.get(0)?);
+            let token = AccessTokenRow { id, name: None, issued_at: row.get(2)?, expires_at: row.get(3)? };
+            Ok((token, row.get::<Option<Vec<u8>>>(1)?))
+        });
+        let rows = rows.await?;
         let stream = StreamId::Account(account);
         let key = self.parts.keys.key(&stream).await?;
         Ok(rows

@@ -9,7 +9,6 @@ use domain::{
     values::{Actor, EmailAddress, Origin, PhoneNumber},
 };
 use event_store::codec;
-use rusqlite::Row;
 use schemas::{
     envelope::{Position, RecordedEvent, StoredEvent, Version},
     registry,
@@ -19,8 +18,13 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 use vault::DataKey;
 
-use super::page::{Conditions, Order, Page, one_more, page, time, uuid, uuid_option};
-use crate::{error::ViewError, feed::Value, sqlite::SqliteViews, views::timeline::summary};
+use super::page::{Conditions, Order, Page, page};
+use crate::{
+    error::ViewError,
+    live::Views,
+    row::{Row, Value},
+    views::timeline::summary,
+};
 
 /// How much of what is personal a reader sees. Secrets are never shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,23 +112,23 @@ struct Kept {
     is_bare: bool,
 }
 
-fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
-    let (kind, actor): (String, _) = (row.get(7)?, uuid_option(row, 8)?);
-    let at = time(row, 6)?;
+fn kept(row: &mut Row) -> Result<Kept, ViewError> {
+    let (kind, actor): (String, Option<Uuid>) = (row.get(7)?, row.get(8)?);
+    let at = row.get(6)?;
     let metadata: Option<Vec<u8>> = row.get(12)?;
     Ok(Kept {
         is_bare: metadata.is_none(),
         stored: StoredEvent {
-            position: Position(row.get::<_, i64>(0)?.unsigned_abs()),
-            id: EventId(uuid(row, 1)?),
-            stream: row.get::<_, String>(2)?.into(),
-            version: Version(row.get::<_, i64>(3)?.unsigned_abs()),
-            event_type: row.get::<_, String>(10)?.into(),
+            position: Position(row.get(0)?),
+            id: EventId(row.get(1)?),
+            stream: row.get::<String>(2)?.into(),
+            version: Version(row.get(3)?),
+            event_type: row.get::<String>(10)?.into(),
             schema_version: row.get(11)?,
             metadata: metadata.unwrap_or_else(|| bare_metadata(at, &kind, actor)),
             data: row.get(13)?,
         },
-        account: uuid_option(row, 4)?.map(AccountId),
+        account: row.get::<Option<_>>(4)?.map(AccountId),
         event_type: row.get(5)?,
         at,
         summary: row.get(9)?,
@@ -241,7 +245,7 @@ fn read_position(cursor: &str) -> Result<i64, ViewError> {
     i64::from_str_radix(cursor, 16).ok().filter(|position| *position >= 0).ok_or(ViewError::InvalidCursor)
 }
 
-impl SqliteViews {
+impl Views {
     /// The history, filtered, in either order.
     pub async fn timeline(
         &self,
@@ -257,8 +261,8 @@ impl SqliteViews {
         }
         if !filter.types.is_empty() {
             let places = vec!["?"; filter.types.len()].join(", ");
-            conditions.add(&format!("type IN ({places})"), []);
-            conditions.values.extend(filter.types.into_iter().map(|name| Value::Text(name.into())));
+            conditions
+                .add(&format!("type IN ({places})"), filter.types.into_iter().map(|name| Value::Text(name.into())));
         }
         if let Some(kind) = filter.actor_kind {
             conditions.add("actor_kind = ?", [Value::Text(kind.into())]);
@@ -275,20 +279,9 @@ impl SqliteViews {
         if let Some(cursor) = cursor {
             conditions.add(&format!("position {} ?", order.comparison()), [Value::Int(read_position(cursor)?)]);
         }
-        let rows = self
-            .read(move |connection| {
-                let sql = format!(
-                    "SELECT {COLUMNS} FROM timeline{} ORDER BY position {} LIMIT {}",
-                    conditions.sql(),
-                    order.direction(),
-                    one_more(limit)
-                );
-                connection
-                    .prepare_cached(&sql)?
-                    .query_map(rusqlite::params_from_iter(&conditions.values), kept)?
-                    .collect::<rusqlite::Result<Vec<_>>>()
-            })
-            .await?;
+        let select = format!("SELECT {COLUMNS} FROM timeline");
+        let (sql, values) = conditions.page(&select, &format!("position {}", order.direction()), limit);
+        let rows = self.rows(sql, values, kept).await?;
         let rows = page(rows, limit, |row| format!("{:x}", row.stored.position.0));
         let mut keys: HashMap<StreamId, Option<DataKey>> = HashMap::new();
         let mut items = Vec::with_capacity(rows.items.len());

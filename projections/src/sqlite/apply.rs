@@ -8,13 +8,9 @@ use schemas::envelope::Position;
 
 use super::{
     file::{self, signed},
-    threads::{SHADOW, WriterState},
+    threads::WriterState,
 };
-use crate::{
-    error::ViewError,
-    feed::{Batch, Value, ViewSet},
-    views::VIEWS,
-};
+use crate::{engine::Target, error::ViewError, feed::Batch, row::Value};
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -25,31 +21,6 @@ impl ToSql for Value {
             Self::Uuid(value) => ValueRef::Blob(value.as_bytes()),
             Self::Bytes(value) => ValueRef::Blob(value),
         }))
-    }
-}
-
-/// Where a batch goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The live tables of these views.
-    Live(ViewSet),
-    /// The shadow tables of these views.
-    Shadow(ViewSet),
-}
-
-impl Target {
-    pub(crate) const fn views(self) -> ViewSet {
-        match self {
-            Self::Live(views) | Self::Shadow(views) => views,
-        }
-    }
-    pub(crate) const fn is_shadow(self) -> bool {
-        matches!(self, Self::Shadow(_))
-    }
-    /// The name of a view's checkpoint.
-    pub(crate) fn checkpoint(self, view: usize) -> String {
-        let suffix = if self.is_shadow() { SHADOW } else { "" };
-        format!("{}{suffix}", VIEWS[view].name)
     }
 }
 
@@ -84,7 +55,7 @@ pub(crate) fn apply_within(state: &mut WriterState, batch: &Batch, target: Targe
         if !target.views().contains(change.view) {
             continue;
         }
-        let sql = state.rendered(change.sql, target.is_shadow());
+        let sql = state.rendered(change.sql, target.suffix());
         let mut statement = state.connection.prepare_cached(&sql)?;
         for (index, value) in change.values.iter().enumerate() {
             statement.raw_bind_parameter(index + 1, value)?;

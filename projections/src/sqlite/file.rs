@@ -5,7 +5,14 @@ use std::{io, path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use schemas::envelope::Position;
 
-use crate::{change::Table, error::ViewError, private_file, views::VIEWS};
+use crate::{
+    change::Table,
+    dialect::{self, Dialect, render},
+    engine::Checkpoint,
+    error::ViewError,
+    private_file,
+    views::VIEWS,
+};
 
 /// Marks the file as ours (`CSvw`).
 const APPLICATION_ID: i32 = 0x4353_7677;
@@ -16,25 +23,6 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// The marker of a file that was closed in order.
 const CLEAN: &str = "clean";
-
-/// Where a view stands, as its row says.
-#[derive(Debug, Clone)]
-pub(crate) struct Checkpoint {
-    pub(crate) version: u32,
-    pub(crate) position: Position,
-    pub(crate) event_at: Option<i64>,
-    pub(crate) rebuilt_at: Option<i64>,
-    pub(crate) generation: i64,
-}
-
-/// SQL for SQLite: `suffix` behind every table's name, `generation` in every index's.
-pub(crate) fn render(sql: &str, suffix: &str, generation: i64) -> String {
-    sql.replace("{shadow}", suffix)
-        .replace("{uuid}", "BLOB")
-        .replace("{bytes}", "BLOB")
-        .replace("{clustered}", "WITHOUT ROWID")
-        .replace("{generation}", &generation.to_string())
-}
 
 /// A connection that writes.
 pub(crate) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
@@ -157,7 +145,7 @@ fn prepare_view(connection: &Connection, view: &crate::change::View) -> Result<(
 
 /// Creates one table.
 pub(crate) fn create(connection: &Connection, table: &Table, suffix: &str, generation: i64) -> rusqlite::Result<()> {
-    connection.execute_batch(&render(table.create, suffix, generation))
+    connection.execute_batch(&dialect::create(Dialect::Sqlite, table, suffix, generation))
 }
 
 /// Creates the indexes of one table.
@@ -167,7 +155,10 @@ pub(crate) fn create_indexes(
     suffix: &str,
     generation: i64,
 ) -> rusqlite::Result<()> {
-    table.indexes.iter().try_for_each(|index| connection.execute_batch(&render(index, suffix, generation)))
+    table
+        .indexes
+        .iter()
+        .try_for_each(|index| connection.execute_batch(&render(Dialect::Sqlite, index, suffix, generation)))
 }
 
 /// The checkpoint of a view or of its shadow.

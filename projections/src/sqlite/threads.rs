@@ -15,26 +15,24 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::file;
-use crate::error::ViewError;
+use crate::{
+    dialect::{Dialect, render},
+    error::ViewError,
+};
 
 /// The writing thread's own things.
 pub(crate) struct WriterState {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
-    /// Rendered SQL by its static text and whether it is for shadow tables.
-    rendered: HashMap<(usize, bool), Arc<str>>,
+    /// Rendered SQL by its static text and the suffix of its tables.
+    rendered: HashMap<(usize, &'static str), Arc<str>>,
 }
 
-/// What a shadow's tables are called.
-pub(crate) const SHADOW: &str = "__rebuild";
-
 impl WriterState {
-    /// The SQL of a change, rendered once.
-    pub(crate) fn rendered(&mut self, sql: &'static str, shadow: bool) -> Arc<str> {
-        let suffix = if shadow { SHADOW } else { "" };
-        Arc::clone(
-            self.rendered.entry((sql.as_ptr() as usize, shadow)).or_insert_with(|| file::render(sql, suffix, 0).into()),
-        )
+    /// The SQL of a change, rendered once for each suffix of tables.
+    pub(crate) fn rendered(&mut self, sql: &'static str, suffix: &'static str) -> Arc<str> {
+        let rendered = || render(Dialect::Sqlite, sql, suffix, 0).into();
+        Arc::clone(self.rendered.entry((sql.as_ptr() as usize, suffix)).or_insert_with(rendered))
     }
 }
 

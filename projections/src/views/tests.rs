@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{VIEWS, keeps_personal, timeline::summary};
 use crate::{
     change::{Param, StoredPart},
+    dialect::{Dialect, render},
     sqlite::file,
 };
 
@@ -72,7 +73,7 @@ fn every_statement_runs_over_live_and_shadow_tables_with_its_parameters_in_order
                 }
                 assert_eq!(most, change.params.len(), "{}", change.sql);
                 for suffix in ["", "__rebuild"] {
-                    let sql = file::render(change.sql, suffix, 1);
+                    let sql = render(Dialect::Sqlite, change.sql, suffix, 1);
                     assert_eq!(connection.prepare(&sql).unwrap().parameter_count(), most, "{sql}");
                 }
                 assert!(!change.adds || matches!(change.params.last(), Some(Param::Int(_))), "{}", change.sql);

@@ -25,7 +25,7 @@ use event_store::{
     sqlite::{SqliteOptions, SqliteStore},
     testing::ManualClock,
 };
-use projections::sqlite::{SqliteViews, ViewParts};
+use projections::{ViewParts, Views};
 use schemas::envelope::{Metadata, Position, Version};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -49,7 +49,7 @@ pub struct World {
 
 /// Views that are being kept current.
 pub struct Running {
-    pub views: Arc<SqliteViews>,
+    pub views: Arc<Views>,
     cancel: CancellationToken,
     runner: JoinHandle<()>,
 }
@@ -63,8 +63,8 @@ impl Running {
 }
 
 impl std::ops::Deref for Running {
-    type Target = SqliteViews;
-    fn deref(&self) -> &SqliteViews {
+    type Target = Views;
+    fn deref(&self) -> &Views {
         &self.views
     }
 }
@@ -100,7 +100,7 @@ impl World {
 
     /// Opens the views and keeps them current.
     pub async fn run(&self) -> Running {
-        let views = Arc::new(SqliteViews::open(&self.path(), self.parts()).await.unwrap());
+        let views = Arc::new(Views::sqlite(&self.path(), self.parts()).await.unwrap());
         let cancel = CancellationToken::new();
         let (running, until) = (Arc::clone(&views), cancel.clone());
         let runner = tokio::spawn(async move { running.run(until).await.unwrap() });

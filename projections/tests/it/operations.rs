@@ -37,7 +37,7 @@ impl Place {
         self.dir.path().join("operations.db")
     }
     async fn open(&self) -> Operations {
-        Operations::open(&self.path(), Arc::clone(&self.ring)).await.unwrap()
+        Operations::sqlite(&self.path(), Arc::clone(&self.ring)).await.unwrap()
     }
 }
 
@@ -154,7 +154,7 @@ async fn the_last_use_of_a_session_is_known_at_once_and_written_now_and_then() {
     let place = Place::new();
     let operations = place.open().await;
     let session = SessionId(Uuid::from_u128(7));
-    assert_eq!(operations.last_used(session), None);
+    assert_eq!(operations.last_used(session, NOW).await.unwrap(), None);
     let written = || -> Vec<i64> {
         let file = rusqlite::Connection::open(place.path()).unwrap();
         let mut all = file.prepare("SELECT last_used_at FROM session_activity").unwrap();
@@ -165,7 +165,7 @@ async fn the_last_use_of_a_session_is_known_at_once_and_written_now_and_then() {
     operations.touch(session, at(5));
     // Answers come in order, so the writes before this one are done.
     operations.load("nobody").await.unwrap();
-    assert_eq!(operations.last_used(session), Some(at(5)));
+    assert_eq!(operations.last_used(session, at(5)).await.unwrap(), Some(at(5)));
     assert_eq!(written(), [at(0).as_millis()]);
     operations.touch(session, at(10));
     operations.touch(session, at(3));
@@ -174,7 +174,7 @@ async fn the_last_use_of_a_session_is_known_at_once_and_written_now_and_then() {
     operations.touch(session, at(12));
     operations.close().await;
     assert_eq!(written(), [at(12).as_millis()], "flushed at the stop");
-    assert_eq!(place.open().await.last_used(session), Some(at(12)));
+    assert_eq!(place.open().await.last_used(session, at(12)).await.unwrap(), Some(at(12)));
 }
 
 fn message(n: u32, to: &str, at: Timestamp) -> InboxMessage {
@@ -219,7 +219,7 @@ async fn the_inbox_keeps_the_last_messages_sealed() {
     operations.close().await;
 
     // Another key ring opens none of them.
-    let other = Operations::open(&place.path(), Arc::new(KeyRing::generate().unwrap())).await.unwrap();
+    let other = Operations::sqlite(&place.path(), Arc::new(KeyRing::generate().unwrap())).await.unwrap();
     assert!(other.inbox_list(None, 10).await.unwrap().is_empty());
 }
 

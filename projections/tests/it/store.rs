@@ -15,8 +15,8 @@ use domain::{
 };
 use event_store::port::EventLog;
 use projections::{
+    RebuildReport, Views,
     error::{Stale, ViewError},
-    sqlite::{RebuildReport, SqliteViews},
 };
 use rusqlite::Connection;
 use schemas::envelope::Position;
@@ -48,7 +48,7 @@ fn digests(report: &RebuildReport) -> BTreeMap<&'static str, (Option<String>, St
     report.views.iter().map(|view| (view.view, (view.live_digest.clone(), view.rebuilt_digest.clone()))).collect()
 }
 
-async fn rebuild(views: &SqliteViews, view: &str) -> RebuildReport {
+async fn rebuild(views: &Views, view: &str) -> RebuildReport {
     views.rebuild(view, &|_| (), &CancellationToken::new()).await.unwrap()
 }
 
@@ -152,7 +152,7 @@ async fn whoever_waits_is_told_when_the_views_stay_behind() {
     let world = World::new().await;
     busy(&world, 1).await;
     let head = world.store.last_position().await.unwrap();
-    let idle = SqliteViews::open(&world.path(), world.parts()).await.unwrap();
+    let idle = Views::sqlite(&world.path(), world.parts()).await.unwrap();
     let begun = tokio::time::Instant::now();
     let stale = idle.wait_for(head, Duration::from_millis(100)).await;
     assert_eq!(stale, Err(Stale { reached: Position::START }));
@@ -222,7 +222,7 @@ async fn another_process_rebuilds_beside_a_running_one() {
     let world = World::new().await;
     busy(&world, 20).await;
     let views = world.current().await;
-    let beside = SqliteViews::open(&world.path(), world.parts()).await.unwrap();
+    let beside = Views::sqlite(&world.path(), world.parts()).await.unwrap();
     let stop = CancellationToken::new();
     let (report, ()) = tokio::join!(
         async {
@@ -252,7 +252,7 @@ async fn a_rebuild_that_is_cancelled_leaves_no_trace() {
     let views = world.current().await;
     let cancel = CancellationToken::new();
     let steps = AtomicU64::new(0);
-    let progress = |at: projections::sqlite::RebuildProgress| {
+    let progress = |at: projections::RebuildProgress| {
         assert!(at.position <= at.target);
         steps.fetch_add(1, Ordering::SeqCst);
         cancel.cancel();

@@ -565,7 +565,7 @@ async fn an_erased_account_leaves_no_row_of_its_own() {
     assert!(views.sessions(account).await.unwrap().is_empty());
     assert_eq!(views.recovery_codes(account).await.unwrap(), None);
     assert_eq!(views.account(account).await.unwrap(), None);
-    let rows = |name: &str, all: &[projections::sqlite::ViewStatus]| {
+    let rows = |name: &str, all: &[projections::ViewStatus]| {
         all.iter().find(|status| status.view == name).map(|status| status.rows)
     };
     let status = views.status().await.unwrap();

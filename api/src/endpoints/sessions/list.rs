@@ -58,8 +58,12 @@ pub(crate) async fn handler(
 ) -> Result<Answer<Page<Row>>, Problem> {
     let position = freshness.reached(&app, account.position).await?;
     let now = app.now();
-    let rows = app.views.sessions(account.id).await?.into_iter().filter_map(|row| {
-        let last_used = app.operations.last_used(row.id);
+    let sessions = app.views.sessions(account.id).await?;
+    let ids: Vec<_> = sessions.iter().map(|row| row.id).collect();
+    let seen = app.operations.last_uses(&ids, now).await;
+    let seen = seen.map_err(|error| Problem::unavailable(error.to_string()))?;
+    let rows = sessions.into_iter().filter_map(|row| {
+        let last_used = seen.get(&row.id).copied();
         row.is_live(last_used, now).then_some(Row {
             id: row.id,
             is_current: account.caller == Caller::Session(row.id),

@@ -9,7 +9,7 @@ use event_store::port::LogError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::failed;
+use super::file::failed;
 
 /// Requests of one transaction, at most.
 const BATCH: usize = 128;

@@ -11,14 +11,11 @@ use schemas::envelope::Position;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    SqliteViews,
-    apply::{Target, apply},
-    foremost,
-};
 use crate::{
+    engine::Target,
     error::ViewError,
     feed::{self, Batch, ViewSet},
+    live::{Views, foremost},
     views::VIEWS,
 };
 
@@ -30,16 +27,22 @@ const LINGER: Duration = Duration::from_millis(5);
 /// First and longest pause after a failure.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-impl SqliteViews {
-    /// Keeps the views current until it is cancelled. Ends with an error only when an event cannot be read.
+impl Views {
+    /// Keeps the views current until it is cancelled. Ends with an error only when an event cannot be read. Where
+    /// several processes share the views, one of them applies and the others wait to take its place.
     pub async fn run(self: Arc<Self>, cancel: CancellationToken) -> Result<(), ViewError> {
-        self.mark_open().await?;
-        self.is_running.store(true, Ordering::Relaxed);
+        self.engine.begin_writing().await?;
         let ended = self.run_on(&cancel).await;
-        self.is_running.store(false, Ordering::Relaxed);
-        // Whoever waits for a move of this runner looks again.
-        self.positions.send_modify(|_| ());
+        self.runs(false);
+        self.engine.resign().await;
         ended
+    }
+
+    /// Says whether the runner of this process keeps the views; whoever waits looks again.
+    fn runs(&self, is_running: bool) {
+        if self.is_running.swap(is_running, Ordering::Relaxed) != is_running {
+            self.positions.send_modify(|_| ());
+        }
     }
 
     async fn run_on(&self, cancel: &CancellationToken) -> Result<(), ViewError> {
@@ -49,7 +52,7 @@ impl SqliteViews {
             let follow = async {
                 tokio::select! {
                     followed = self.follow() => followed,
-                    () = self.damaged.notified() => Err(ViewError::Damaged("a query could not read it".to_owned())),
+                    () = self.engine.damaged() => Err(ViewError::Damaged("a query could not read it".to_owned())),
                 }
             };
             let Some(followed) = cancel.run_until_cancelled(follow).await else { return Ok(()) };
@@ -57,7 +60,8 @@ impl SqliteViews {
                 Ok(()) | Err(ViewError::Moved) => {}
                 Err(ViewError::Damaged(reason)) => {
                     tracing::warn!(reason, "the views' file is damaged: it is rebuilt from the log");
-                    self.recreate().await?;
+                    self.engine.recreate().await?;
+                    self.moved(self.ask().await?);
                 }
                 Err(error @ (ViewError::Undecodable { .. } | ViewError::Closed)) => {
                     tracing::error!(%error, "the views have stopped");
@@ -79,8 +83,10 @@ impl SqliteViews {
 
     /// Follows the log with the views that stand farthest; rebuilds the others beside them, then takes them in.
     async fn follow(&self) -> Result<(), ViewError> {
-        let all = self.ask_file().await?;
+        self.engine.lead().await?;
+        let all = self.ask().await?;
         self.moved(all);
+        self.runs(true);
         let (live, position) = foremost(&all);
         let behind = ViewSet::ALL.without(live);
         let mut rebuilt = pin!(async {
@@ -133,7 +139,7 @@ impl SqliteViews {
         let (last, last_at, count) = (batch.last, batch.last_at, batch.events);
         {
             let _gate = self.gate.lock().await;
-            self.writer.run(move |state| apply(state, &batch, Target::Live(live))).await?;
+            self.engine.apply(batch, Target::Live(live)).await?;
             self.positions.send_modify(|all| live.iter().for_each(|view| all[view] = last));
         }
         let head = *self.parts.log.watch().borrow();

@@ -108,7 +108,7 @@ pub enum DeliveryCommand {
         attempt: u32,
         /// A short stable word.
         reason: String,
-        /// Whether nothing more will be tried.
+        /// Whether nothing more will be tried. Always so once the gateway had taken it.
         is_final: bool,
     },
 }
@@ -128,17 +128,26 @@ impl Decider for Delivery {
                         .into()
                 })
             }
+            // A receipt knows better than a gateway that was not heard of in time.
             DeliveryCommand::RecordDelivery { attempt } => self.record(
                 *attempt,
-                &[AttemptState::Started, AttemptState::Unknown, AttemptState::Dispatched],
+                &[
+                    AttemptState::Started,
+                    AttemptState::Unknown,
+                    AttemptState::Dispatched,
+                    AttemptState::Failed,
+                    AttemptState::GivenUp,
+                ],
                 |provider| CodeDelivered { provider, attempt: *attempt }.into(),
             ),
             DeliveryCommand::RecordDeliveryFailure { attempt, reason, is_final } => self.record(
                 *attempt,
                 &[AttemptState::Started, AttemptState::Unknown, AttemptState::Dispatched],
                 |provider| {
-                    CodeDeliveryFailed { provider, attempt: *attempt, reason: reason.clone(), is_final: *is_final }
-                        .into()
+                    // Once a gateway had taken it no worker is at it any more: what a receipt says is the end.
+                    let was_dispatched = self.last.as_ref().is_some_and(|last| last.state == AttemptState::Dispatched);
+                    let is_final = *is_final || was_dispatched;
+                    CodeDeliveryFailed { provider, attempt: *attempt, reason: reason.clone(), is_final }.into()
                 },
             ),
         }

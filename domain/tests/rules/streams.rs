@@ -175,7 +175,7 @@ fn what_happened_to_an_attempt_is_recorded_once() {
     scene.clone().when(deliver(1)).then([delivered.clone().into()]);
     let scene = scene.when(dispatch(1)).then([dispatched.into()]).next();
     scene.clone().when(dispatch(1)).then([]);
-    scene.clone().when(fail(1)).then([failed(1, false)]);
+    scene.clone().when(fail(1)).then([failed(1, true)]);
     let scene = scene.when(deliver(1)).then([delivered.into()]).next();
     for again in [dispatch(1), deliver(1), fail(1)] {
         scene.clone().when(again).then([]);
@@ -187,6 +187,24 @@ fn what_happened_to_an_attempt_is_recorded_once() {
         delivery([]).when(of_nothing).refused(Refusal::NotFound);
     }
     delivery([send_started(1), failed(1, false), send_started(2)]).when(deliver(1)).then([]);
+}
+
+#[test]
+fn a_receipt_of_arrival_outweighs_a_failure_and_a_failure_outweighs_nothing_that_arrived() {
+    let deliver = DeliveryCommand::RecordDelivery { attempt: 1 };
+    let fail = DeliveryCommand::RecordDeliveryFailure { attempt: 1, reason: "refused".into(), is_final: false };
+    let delivered = CodeDelivered { provider: "one".into(), attempt: 1 };
+    // The gateway timed out, and had taken the message all the same: no other is asked then.
+    for end in [failed(1, false), failed(1, true), unknown(1)] {
+        let told = delivery([send_started(1), end]).when(deliver.clone()).then([delivered.clone().into()]);
+        told.next().when(take()).then([]).telling(&TAKEN);
+    }
+    let arrived = delivery([send_started(1), delivered.into()]);
+    arrived.clone().when(fail.clone()).then([]);
+    arrived.when(deliver).then([]);
+    // A receipt that overtakes the gateway's yes leaves the order open.
+    let told = delivery([send_started(1)]).when(fail).then([failed(1, false)]);
+    told.next().when(take()).then([send_started(2)]);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! show them to everybody.
 
 mod en;
+mod html;
 mod notice;
 
 use std::fmt;
@@ -56,13 +57,15 @@ impl Language {
     }
 }
 
-/// A mail in plain text. `Debug` shows nothing: its body may hold a code.
+/// A mail, as plain text and as a page that says the same. `Debug` shows nothing: its body may hold a code.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail {
     /// The subject line.
     pub subject: String,
     /// The body, lines ended by `\n`.
     pub body: SecretText,
+    /// The body as HTML, whole, with inline styles; it loads nothing.
+    pub html: SecretText,
 }
 
 impl fmt::Debug for Mail {
@@ -159,18 +162,23 @@ impl Catalogue {
 
     /// The mail that carries a code.
     pub fn code_mail(&self, code: &Code<'_>) -> Mail {
-        mail(self.language.words().code_mail(&self.issuer, code))
+        self.mail(self.language.words().code_mail(&self.issuer, code))
     }
 
     /// The mail to an address that is in use already, in place of a code: for `ConfirmEmail` someone tried
     /// to sign up with it, for `ChangeEmail` to move another account to it.
     pub fn held_address_mail(&self, purpose: Purpose, at: Timestamp) -> Mail {
-        mail(self.language.words().held_address_mail(&self.issuer, purpose, at))
+        self.mail(self.language.words().held_address_mail(&self.issuer, purpose, at))
     }
 
     /// The mail that tells of a change.
     pub fn notice_mail(&self, notice: &Notice, at: Timestamp) -> Mail {
-        mail(self.language.words().notice_mail(&self.issuer, notice, at))
+        self.mail(self.language.words().notice_mail(&self.issuer, notice, at))
+    }
+
+    fn mail(&self, (subject, body): (String, String)) -> Mail {
+        let html = html::page(self.language.tag(), &self.issuer, &subject, &body);
+        Mail { subject, body: Secret::new(body), html: Secret::new(html.to_string()) }
     }
 
     /// Beside the field for an authenticator app's code: the last one used is spent.
@@ -198,10 +206,6 @@ fn domain_of(site: &str) -> Option<String> {
         && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
         && host.parse::<std::net::IpAddr>().is_err();
     is_name.then_some(host)
-}
-
-fn mail((subject, body): (String, String)) -> Mail {
-    Mail { subject, body: Secret::new(body) }
 }
 
 #[cfg(test)]

@@ -61,6 +61,23 @@ fn whole(mail: &Mail) -> String {
     format!("{}\n{}", mail.subject, mail.body.expose())
 }
 
+/// What is read of a body, without markup, subject line and heading.
+fn words_of(body: &str) -> Vec<String> {
+    let text = body.split_once("</strong></p>").map_or(body, |(_, rest)| rest);
+    let mut words = String::new();
+    let mut in_tag = false;
+    for c in text.chars() {
+        match c {
+            '<' => in_tag = true,
+            '>' => in_tag = false,
+            c if !in_tag => words.push(c),
+            _ => {}
+        }
+    }
+    let words = words.replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&");
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
 fn nothing_left_over(text: &str) {
     for remains in ["{", "}", "%", "  )", "TODO", "None", "Some(", "  .", " .", "\n\n\n"] {
         assert!(!text.contains(remains), "{remains:?} in {text}");
@@ -136,6 +153,9 @@ fn every_purpose_has_a_mail_that_says_what_for_until_when_and_what_if_it_was_not
             assert!(body.contains("\n    654321\n"), "{body}");
             assert!(body.contains("10 minutes") && body.contains("24 November 2026 at 05:47 UTC"), "{body}");
             assert!(body.contains("If "), "{body}");
+            let html = mail.html.expose();
+            assert!(html.contains(">654321</p>") && html.contains("lang=\"en\"") && !mail.subject.contains('<'));
+            assert_eq!(words_of(html), words_of(body), "both bodies say the same");
             nothing_left_over(&whole(&mail));
         }
         let code = Code {
@@ -146,6 +166,7 @@ fn every_purpose_has_a_mail_that_says_what_for_until_when_and_what_if_it_was_not
             expires_at: at().plus(Seconds(20)),
         };
         let mail = catalogue.code_mail(&code);
+        assert!(mail.html.expose().contains("(&quot;close the shop&quot;)"));
         assert!(mail.body.expose().contains("\"close the shop\"") && mail.body.expose().contains("1 minute,"));
         assert!(!mail.subject.contains("shop"), "nothing a client entered is in a subject");
     }
@@ -160,6 +181,7 @@ fn every_notice_says_what_happened_when_and_what_to_do_if_it_was_not_you() {
             assert!(body.contains("When: 24 November 2026 at 05:37 UTC"), "{body}");
             assert!(body.contains("If this was not you") || body.contains("If you did not ask"), "{body}");
             assert!(mail.subject.contains(ISSUER));
+            assert_eq!(words_of(mail.html.expose()), words_of(body));
             nothing_left_over(&whole(&mail));
         }
         let reset = Notice::TwoFactorReset { reason: Some("lost phone".to_owned()) };

@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Read,
     /// It reads a view, which may be behind.
     View,
+    /// Another system tells of something; what it sends may come twice, and is signed.
+    CallBack,
 }
 
 /// Collects endpoints.
@@ -115,7 +117,7 @@ fn describe(operation: &mut Operation, path: &str, about: About) {
         Kind::Authorized => {
             codes.extend([Code::InvalidRequest, Code::IdempotencyConflict, Code::VerificationRequired]);
         }
-        Kind::Read => {}
+        Kind::Read | Kind::CallBack => {}
         Kind::View => codes.push(Code::StaleView),
     }
     if path.contains('{') {
@@ -141,7 +143,7 @@ fn describe_success(response: &mut Response, kind: Kind) {
             .build()
             .into()
     };
-    if kind != Kind::Read {
+    if !matches!(kind, Kind::Read | Kind::CallBack) {
         let description =
             "How far the log or the view had got; opaque, comparable. Refusals that are history tell it too.";
         response.headers.insert("Countersign-Position".to_owned(), header(Type::Integer, description));
@@ -188,6 +190,7 @@ fn path_parameters(path: &str) -> impl Iterator<Item = RefOr<utoipa::openapi::pa
         let is_method = path.contains("/methods/{id}");
         let (description, schema) = match name {
             "account" => ("An account's id, or `me` for the account of the credential.", text(None)),
+            "gateway" => ("The gateway's name, as the configuration gives it.", text(None)),
             _ if is_method => ("The method's number.", whole_number()),
             _ if path.contains("/verifications/") => ("The verification's id.", text(None)),
             _ => ("Its id.", text(Some(KnownFormat::Uuid))),
@@ -232,7 +235,7 @@ fn header_parameters(kind: Kind) -> Vec<RefOr<utoipa::openapi::path::Parameter>>
             ),
             idempotency(),
         ],
-        Kind::Read => Vec::new(),
+        Kind::Read | Kind::CallBack => Vec::new(),
         Kind::View => vec![header(
             "Countersign-Min-Position",
             "A value of `Countersign-Position`: answer only from a view that got this far.",

@@ -12,6 +12,7 @@ mod extract;
 mod headers;
 mod otpauth;
 mod problem;
+mod receipts;
 mod routes;
 mod shapes;
 mod state;
@@ -21,6 +22,7 @@ use axum::{Router, middleware::from_fn_with_state};
 
 pub use self::{
     problem::Code,
+    receipts::{CallBack, Receipt, ReceiptRefused, ReceiptSource, ReceiptSources},
     state::{ApiConfig, ApiState, DevInbox},
 };
 use self::{problem::Problem, state::AppState};

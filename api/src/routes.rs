@@ -12,8 +12,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     endpoint::Endpoints,
     endpoints::{
-        access_tokens, accounts, api_keys, audit, dev, email, health, introspect, methods, password, recovery_codes,
-        security, sessions, sign_in, sign_out, verifications,
+        access_tokens, accounts, api_keys, audit, dev, email, health, introspect, methods, password, receipts,
+        recovery_codes, security, sessions, sign_in, sign_out, verifications,
     },
     problem::Document,
     state::App,
@@ -73,6 +73,7 @@ pub(crate) fn endpoints() -> (Router<App>, OpenApi) {
         audit::stream,
         audit::history,
         audit::state,
+        receipts::record,
         api_keys::list,
         api_keys::issue,
         api_keys::revoke,
@@ -105,6 +106,7 @@ fn document() -> OpenApi {
         ("sessions", "Sessions and personal access tokens."),
         ("security", "What security teams ask, and what support may do."),
         ("audit", "The history: listed, streamed, replayed."),
+        ("gateways", "What gateways tell of the messages that they took."),
         ("api keys", "API clients."),
         ("health", "For load balancers and supervisors."),
         ("development", "The inbox of a development server."),

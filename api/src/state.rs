@@ -13,7 +13,7 @@ use projections::{Views, operations::Operations};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::problem::Problem;
+use crate::{problem::Problem, receipts::ReceiptSources};
 
 /// API keys that are kept ready.
 const KEYS_KEPT: usize = 1_000;
@@ -44,6 +44,8 @@ pub struct ApiConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Who may read the development inbox.
     pub dev_inbox: DevInbox,
+    /// The gateways that send receipts.
+    pub receipts: ReceiptSources,
     /// The largest body in bytes.
     pub body_limit: usize,
     /// A request that takes longer is answered as unavailable. Streams of events are exempt once they began.
@@ -59,6 +61,7 @@ impl Default for ApiConfig {
             public_url: None,
             trusted_proxies: Vec::new(),
             dev_inbox: DevInbox::Off,
+            receipts: ReceiptSources::default(),
             body_limit: 64 * 1024,
             request_timeout: Duration::from_secs(30),
             view_wait: Duration::from_secs(2),

@@ -10,6 +10,7 @@ pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod methods;
 pub(crate) mod password;
+pub(crate) mod receipts;
 pub(crate) mod recovery_codes;
 pub(crate) mod security;
 pub(crate) mod sessions;

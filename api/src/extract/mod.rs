@@ -7,6 +7,7 @@ mod fresh;
 mod incoming;
 mod origin;
 mod params;
+mod posted;
 mod query;
 
 pub(crate) use access::{AuditedAccount, Client, NamedAccount, OnAccount, OnVerification, scope};
@@ -15,4 +16,5 @@ pub(crate) use body::{Nothing, entered_code, field};
 pub(crate) use fresh::Freshness;
 pub(crate) use incoming::{Answers, Incoming, RequestId};
 pub(crate) use params::{Id, MethodNumber, VerificationRef, param};
+pub(crate) use posted::Posted;
 pub(crate) use query::Query;

@@ -16,6 +16,7 @@ const OPEN: &[&str] = &[
     "POST /v1/accounts/{account}/email/resend",
     "POST /v1/accounts/{account}/email/verify",
     "POST /v1/password-resets",
+    "POST /v1/receipts/{gateway}",
     "POST /v1/sign-in",
 ];
 

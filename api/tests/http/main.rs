@@ -8,6 +8,7 @@ mod bad_input;
 mod document;
 mod edge;
 mod idempotency;
+mod receipts;
 mod security;
 mod server;
 mod shapes;

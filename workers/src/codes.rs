@@ -90,8 +90,8 @@ impl Codes {
         let now = self.office.engine.now();
         let (reference, to, at) = (order.0, to.to_owned(), now);
         if self.channel == Channel::Email && self.is_held(account_id, purpose, &to).await? {
-            let Mail { subject, body } = self.office.catalogue.held_address_mail(purpose, now);
-            return Ok(Message::Email(EmailMessage { reference, to, subject, body, code: None, at }));
+            let Mail { subject, body, html } = self.office.catalogue.held_address_mail(purpose, now);
+            return Ok(Message::Email(EmailMessage { reference, to, subject, body, html, code: None, at }));
         }
         let action = self.action(account_id, ordered).await?;
         let code = Code { digits, purpose, action: action.as_deref(), now, expires_at: ordered.expires_at };
@@ -99,11 +99,12 @@ impl Codes {
         Ok(match self.channel {
             Channel::Sms => {
                 let body = catalogue.code_sms(&code);
-                Message::Sms(SmsMessage { reference, to, body, code: Some(digits.clone()), at })
+                let (code, expires_at) = (Some(digits.clone()), ordered.expires_at);
+                Message::Sms(SmsMessage { reference, attempt: 1, to, body, code, at, expires_at })
             }
             Channel::Email => {
-                let Mail { subject, body } = catalogue.code_mail(&code);
-                Message::Email(EmailMessage { reference, to, subject, body, code: Some(digits.clone()), at })
+                let Mail { subject, body, html } = catalogue.code_mail(&code);
+                Message::Email(EmailMessage { reference, to, subject, body, html, code: Some(digits.clone()), at })
             }
         })
     }

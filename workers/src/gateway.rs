@@ -15,6 +15,8 @@ use uuid::Uuid;
 pub struct SmsMessage {
     /// Names the send; a repeat of the same send has the same one.
     pub reference: Uuid,
+    /// The try that this is; receipts name it together with the reference.
+    pub attempt: u32,
     /// The number, E.164.
     pub to: String,
     /// The words.
@@ -23,6 +25,8 @@ pub struct SmsMessage {
     pub code: Option<SecretText>,
     /// When it is sent.
     pub at: Timestamp,
+    /// Of no use from then on: a gateway that can drop what is late is told so.
+    pub expires_at: Timestamp,
 }
 
 /// A mail on its way. `Debug` shows neither address nor words.
@@ -36,6 +40,8 @@ pub struct EmailMessage {
     pub subject: String,
     /// The words, plain text.
     pub body: SecretText,
+    /// The same as HTML.
+    pub html: SecretText,
     /// The code within, for the development inbox.
     pub code: Option<SecretText>,
     /// When it is sent.
@@ -166,6 +172,16 @@ pub struct Gateways {
 pub(crate) enum Message {
     Sms(SmsMessage),
     Email(EmailMessage),
+}
+
+impl Message {
+    /// The same message as this try has it.
+    pub fn of_attempt(&self, attempt: u32, at: Timestamp) -> Self {
+        match self.clone() {
+            Self::Sms(message) => Self::Sms(SmsMessage { attempt, at, ..message }),
+            Self::Email(message) => Self::Email(EmailMessage { at, ..message }),
+        }
+    }
 }
 
 impl Gateways {

@@ -80,7 +80,7 @@ impl SmsGateway for InboxGateway {
         Self::NAME
     }
     async fn send(&self, message: &SmsMessage) -> Result<Accepted, GatewayError> {
-        let SmsMessage { reference, to, body, code, at } = message.clone();
+        let SmsMessage { reference, to, body, code, at, .. } = message.clone();
         self.put(InboxMessage { id: reference, channel: Channel::Sms, to, subject: None, body, code, at }).await
     }
 }
@@ -91,7 +91,7 @@ impl EmailGateway for InboxGateway {
         Self::NAME
     }
     async fn send(&self, message: &EmailMessage) -> Result<Accepted, GatewayError> {
-        let EmailMessage { reference, to, subject, body, code, at } = message.clone();
+        let EmailMessage { reference, to, subject, body, code, at, .. } = message.clone();
         let subject = Some(subject);
         self.put(InboxMessage { id: reference, channel: Channel::Email, to, subject, body, code, at }).await
     }

@@ -12,6 +12,7 @@ mod codes;
 mod erasures;
 pub mod failover;
 pub mod gateway;
+pub mod gateways;
 pub mod inbox;
 pub mod jobs;
 pub mod log_jobs;

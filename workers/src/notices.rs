@@ -82,7 +82,7 @@ impl Notices {
             Address::Previous => self.previous(recorded).await?,
         };
         let Some(to) = to else { return Ok(Verdict::Done) };
-        let Mail { subject, body } = self.office.catalogue.notice_mail(notice, recorded.metadata.at);
+        let Mail { subject, body, html } = self.office.catalogue.notice_mail(notice, recorded.metadata.at);
         let send = Send {
             order: Order {
                 order_id,
@@ -100,6 +100,7 @@ impl Notices {
                 to: to.as_str().to_owned(),
                 subject,
                 body,
+                html,
                 code: None,
                 at: self.office.engine.now(),
             }),

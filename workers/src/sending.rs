@@ -123,7 +123,7 @@ impl Office {
                 Outcome::SendTaken { retry_at: Some(at) } => return Ok(look_again(at, self.engine.now())),
                 _ => return Ok(Verdict::Done),
             };
-            match self.hand_over(index, &send.message).await {
+            match self.hand_over(index, &send.message.of_attempt(attempt, self.engine.now())).await {
                 Ok(accepted) => {
                     meters::dispatched(channel, provider, send.order.ordered_at, self.engine.now());
                     tracing::debug!(order = %send.order.order_id, provider, attempt, "sent");

@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod codes;
+mod failover;
+mod http_gateways;
 mod notices;
+mod smtp;
 mod support;

@@ -1,6 +1,8 @@
 //! An engine over a log of its own, workers over fake gateways, and what the tests ask of them.
 
 pub mod gateway;
+pub mod http_server;
+pub mod smtp_server;
 
 use std::{sync::Arc, time::Duration};
 

@@ -4,16 +4,15 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{Failure, Measured, baseline, http, now, quantile, report, seed, server::Server};
+use crate::{Failure, Measured, baseline, http, now, place::Place, quantile, report, seed, server::Server};
 
 /// Prepares, runs, reports.
-pub async fn measure(binary: &Path, folder: &Path, count: usize, clients: usize) -> Measured {
-    let baseline = baseline::measure(folder)?;
-    let data = folder.join("data");
+pub async fn measure(binary: &Path, place: &Place, count: usize, clients: usize) -> Measured {
+    let baseline = baseline::measure(place.folder())?;
     let began = now::instant();
-    let accounts = seed::accounts(&data, count).await?;
+    let accounts = seed::accounts(place, count).await?;
     report(format_args!("attempts: {count} accounts seeded in {:.1} s", began.elapsed().as_secs_f64()));
-    let server = Server::start(binary, &data)?;
+    let server = Server::start(binary, place)?;
     let key = server.api_key("accounts:write")?;
 
     let starts = accounts
@@ -47,7 +46,8 @@ pub async fn measure(binary: &Path, folder: &Path, count: usize, clients: usize)
     let rate = run.rate();
     let ms = |part| quantile(&run.latencies, part).as_secs_f64() * 1_000.0;
     report(format_args!(
-        "attempts: {rate:.0} checks/s with {clients} clients (p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms)",
+        "attempts ({}): {rate:.0} checks/s with {clients} clients (p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms)",
+        place.name(),
         ms(0.5),
         ms(0.99),
         ms(1.0)

@@ -1,6 +1,6 @@
 //! An account with a long history, cold and with the cache off, beside one with a short one.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     commands::Command,
@@ -8,25 +8,26 @@ use domain::{
     policy::Policy,
     values::{Caller, Label, Origin, Scope},
 };
-use event_store::{
-    engine::{CacheOptions, Engine, EngineParts, Request},
-    sqlite::SqliteStore,
-};
+use event_store::engine::{CacheOptions, Engine, EngineParts, Request};
 use tokio_util::sync::CancellationToken;
 use vault::{Hasher, HasherConfig};
 
-use crate::{Failure, Measured, now, quantile, report, seed};
+use crate::{
+    Failure, Measured, now,
+    place::{Place, Store},
+    quantile, report, seed,
+};
 
 /// Loads of each account.
 const LOADS: usize = 400;
 
-/// An engine on a data folder.
-pub async fn engine(data: &Path, states: usize) -> Result<(Engine, Arc<SqliteStore>), Failure> {
-    let (store, keys) = seed::open(data).await?;
+/// An engine on a place.
+pub async fn engine(place: &Place, states: usize) -> Result<(Engine, Store), Failure> {
+    let store = place.open().await?;
     let parts = EngineParts {
-        log: Arc::<SqliteStore>::clone(&store),
-        keys,
-        snapshots: Arc::<SqliteStore>::clone(&store),
+        log: store.log(),
+        keys: Arc::clone(&store.keys),
+        snapshots: store.snapshots(),
         hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }),
         limiter: Arc::new(crate::gateway::NoLimits),
         clock: Arc::new(now::RealClock),
@@ -51,16 +52,15 @@ pub fn request() -> Result<Request, Failure> {
 }
 
 /// Grows one account by commands, then loads it and a short one in turn.
-pub async fn measure(folder: &Path, events: u64) -> Measured {
-    let data = folder.join("data");
-    let seeded = seed::accounts(&data, 2).await?;
+pub async fn measure(place: &Place, events: u64) -> Measured {
+    let seeded = seed::accounts(place, 2).await?;
     let (long, short) = (seeded[0].account, seeded[1].account);
-    let (growing, store) = engine(&data, 100).await?;
+    let (growing, store) = engine(place, 100).await?;
     grow(&growing, long, events).await?;
     grow(&growing, short, 10).await?;
     store.close().await;
 
-    let (cold, store) = engine(&data, 0).await?;
+    let (cold, store) = engine(place, 0).await?;
     let (mut of_long, mut of_short) = (Vec::new(), Vec::new());
     for _ in 0..LOADS {
         of_long.push(load(&cold, long).await?);
@@ -70,7 +70,8 @@ pub async fn measure(folder: &Path, events: u64) -> Measured {
     of_short.sort_unstable();
     let (long, short) = (quantile(&of_long, 0.5), quantile(&of_short, 0.5));
     report(format_args!(
-        "cold load: {events} events {:.0} µs, 10 events {:.0} µs: ratio {:.2}",
+        "cold load ({}): {events} events {:.0} µs, 10 events {:.0} µs: ratio {:.2}",
+        place.name(),
         long.as_secs_f64() * 1e6,
         short.as_secs_f64() * 1e6,
         long.as_secs_f64() / short.as_secs_f64()

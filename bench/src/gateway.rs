@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -22,7 +21,7 @@ use workers::{
     Accepted, EmailGateway, EmailMessage, GatewayError, Inbox, InboxMessage, InboxUnavailable, WorkersConfig,
 };
 
-use crate::{Measured, cold_load, now, quantile, report, seed};
+use crate::{Measured, cold_load, now, place::Place, quantile, report, seed};
 
 /// A limiter that counts nothing: it is not what is measured.
 #[derive(Debug)]
@@ -85,11 +84,10 @@ impl Inbox for Arrivals {
 }
 
 /// Orders codes at a steady rate and compares the moment of each order with the moment of its arrival.
-pub async fn measure(folder: &Path, rate: u32, seconds: u32) -> Measured {
-    let data = folder.join("data");
+pub async fn measure(place: &Place, rate: u32, seconds: u32) -> Measured {
     let count = rate * seconds;
-    let seeded = seed::accounts(&data, count as usize).await?;
-    let (engine, store) = cold_load::engine(&data, 10_000).await?;
+    let seeded = seed::accounts(place, count as usize).await?;
+    let (engine, store) = cold_load::engine(place, 10_000).await?;
     let arrivals = Arc::new(Arrivals::default());
     let mut config = WorkersConfig::with_inbox(Arc::<Arrivals>::clone(&arrivals), "Bench");
     config.gateways.email = vec![Arc::<Arrivals>::clone(&arrivals)];
@@ -132,7 +130,8 @@ pub async fn measure(folder: &Path, rate: u32, seconds: u32) -> Measured {
     latencies.sort_unstable();
     let ms = |part| quantile(&latencies, part).as_secs_f64() * 1_000.0;
     report(format_args!(
-        "gateway: {count} codes at {rate}/s, from command to gateway p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms",
+        "gateway ({}): {count} codes at {rate}/s, from command to gateway p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms",
+        place.name(),
         ms(0.5),
         ms(0.99),
         ms(1.0)

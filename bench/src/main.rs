@@ -3,14 +3,19 @@
 //!
 //! ```sh
 //! cargo build --release && cargo run --release -p bench -- all
+//! cargo run --release -p bench -- --log postgres all
 //! ```
 
+mod appends;
 mod attempts;
 mod baseline;
+mod catch_up;
 mod cold_load;
 mod gateway;
 mod http;
+mod large;
 mod now;
+mod place;
 mod seed;
 mod server;
 mod startup;
@@ -22,6 +27,8 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+
+use self::place::{Engine, Place};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Measured = Result<(), Failure>;
@@ -36,6 +43,12 @@ struct Cli {
     /// Folder for data: its disk is what is measured [default: the system's folder for temporary files]
     #[arg(long, global = true)]
     folder: Option<PathBuf>,
+    /// What keeps the log; a PostgreSQL server is started for the measurement
+    #[arg(long, global = true, value_enum, default_value = "sqlite")]
+    log: Engine,
+    /// Other libraries, built in their own workspace
+    #[arg(long, global = true, default_value = "bench/peers/target/release/peers")]
+    peers: PathBuf,
     #[command(subcommand)]
     what: What,
 }
@@ -46,6 +59,23 @@ enum What {
     All,
     /// What disk and SQLite alone can do
     Baseline,
+    /// Durable appends on PostgreSQL, beside pgbench and other libraries
+    Appends(appends::Options),
+    /// A subscription that catches up
+    CatchUp {
+        /// Events in the log
+        #[arg(long, default_value_t = 500_000)]
+        events: usize,
+    },
+    /// A store with many accounts beside an empty one
+    Large {
+        /// Accounts
+        #[arg(long, default_value_t = 1_000_000)]
+        accounts: usize,
+        /// Events of each
+        #[arg(long, default_value_t = 10)]
+        events_per_account: usize,
+    },
     /// Second-factor checks over HTTP, durably recorded: right TOTP codes on prepared step-ups of distinct accounts
     Attempts {
         /// How many checks
@@ -100,24 +130,32 @@ fn main() -> ExitCode {
 }
 
 async fn measure(cli: &Cli, folder: &std::path::Path) -> Measured {
+    let place = async |name: &str| Place::new(cli.log, &folder.join(name)).await;
     match &cli.what {
         What::Baseline => baseline::measure(folder).map(|_| ()),
-        What::Attempts { count, clients } => attempts::measure(&cli.binary, folder, *count, *clients).await,
-        What::Startup { events } => startup::measure(&cli.binary, folder, *events).await,
-        What::Memory => startup::memory(&cli.binary, folder).await,
-        What::ColdLoad { events } => cold_load::measure(folder, *events).await,
-        What::Gateway { rate, seconds } => gateway::measure(folder, *rate, *seconds).await,
+        What::Appends(options) => appends::measure(folder, &cli.peers, *options).await,
+        What::CatchUp { events } => catch_up::measure(&place("data").await?, *events).await,
+        What::Large { accounts, events_per_account } => {
+            large::measure(&cli.binary, cli.log, folder, *accounts, *events_per_account).await
+        }
+        What::Attempts { count, clients } => {
+            attempts::measure(&cli.binary, &place("data").await?, *count, *clients).await
+        }
+        What::Startup { events } => startup::measure(&cli.binary, &place("data").await?, *events).await,
+        What::Memory => startup::memory(&cli.binary, &place("data").await?).await,
+        What::ColdLoad { events } => cold_load::measure(&place("data").await?, *events).await,
+        What::Gateway { rate, seconds } => gateway::measure(&place("data").await?, *rate, *seconds).await,
         What::All => {
-            let sub = |name: &str| {
-                let path = folder.join(name);
-                std::fs::create_dir(&path).map(|()| path)
-            };
-            attempts::measure(&cli.binary, &sub("attempts")?, 30_000, 32).await?;
-            startup::measure(&cli.binary, &sub("startup")?, 0).await?;
-            startup::measure(&cli.binary, &sub("million")?, 1_000_000).await?;
-            startup::memory(&cli.binary, &sub("memory")?).await?;
-            cold_load::measure(&sub("cold")?, 10_000).await?;
-            gateway::measure(&sub("gateway")?, 50, 10).await
+            attempts::measure(&cli.binary, &place("attempts").await?, 30_000, 32).await?;
+            if cli.log == Engine::Postgres {
+                appends::measure(&folder.join("appends"), &cli.peers, appends::USUAL).await?;
+            }
+            catch_up::measure(&place("catch-up").await?, 500_000).await?;
+            startup::measure(&cli.binary, &place("startup").await?, 0).await?;
+            startup::measure(&cli.binary, &place("million").await?, 1_000_000).await?;
+            startup::memory(&cli.binary, &place("memory").await?).await?;
+            cold_load::measure(&place("cold").await?, 10_000).await?;
+            gateway::measure(&place("gateway").await?, 50, 10).await
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Histories without the requests that would have made them: events appended straight to the log.
 
-use std::{path::Path, sync::Arc};
-
 use domain::{
     events::{
-        AccountRegistered, EmailVerified, Event, MethodEnabled, TotpAlgorithm, TotpEnrollmentStarted, TwoFactorEnabled,
+        AccountRegistered, EmailVerified, Event, MethodEnabled, PasswordRejected, TotpAlgorithm, TotpEnrollmentStarted,
+        TwoFactorEnabled,
     },
     ids::{AccountId, ApiKeyId, CommandId, EventId, MethodId, StreamId, VerificationId},
     personal::Personal::Known,
@@ -15,17 +14,20 @@ use event_store::{
     codec,
     keys::Keys,
     port::{Append, EventLog, Expected},
-    sqlite::{SqliteOptions, SqliteStore},
 };
 use schemas::envelope::Metadata;
 use tokio::task::JoinSet;
 use uuid::Uuid;
-use vault::KeyRing;
 
-use crate::{Failure, now};
+use crate::{
+    Failure, now,
+    place::{Place, Store},
+};
 
 /// Accounts that are written at a time.
 const AT_A_TIME: usize = 128;
+/// Events of an account with an authenticator app.
+const LEAST: usize = 5;
 
 /// An account with an authenticator app.
 #[derive(Debug, Clone)]
@@ -36,18 +38,14 @@ pub struct Seeded {
     pub secret: Vec<u8>,
 }
 
-/// Opens the store of a data folder, making both.
-pub async fn open(data: &Path) -> Result<(Arc<SqliteStore>, Arc<Keys>), Failure> {
-    std::fs::create_dir_all(data)?;
-    let ring = KeyRing::load_or_create(&data.join("keyring.toml"))?;
-    let store = Arc::new(SqliteStore::open(&data.join("log.db"), SqliteOptions::default()).await?);
-    let keys = Arc::new(Keys::new(Arc::<SqliteStore>::clone(&store), Arc::new(ring), 1_000));
-    Ok((store, keys))
+/// Writes accounts with an authenticator app each, of five events, and closes the store.
+pub async fn accounts(place: &Place, count: usize) -> Result<Vec<Seeded>, Failure> {
+    accounts_of(place, count, LEAST).await
 }
 
-/// Writes accounts with an authenticator app each, and closes the store.
-pub async fn accounts(data: &Path, count: usize) -> Result<Vec<Seeded>, Failure> {
-    let (store, keys) = open(data).await?;
+/// The same with so many events each, five at least.
+pub async fn accounts_of(place: &Place, count: usize, events: usize) -> Result<Vec<Seeded>, Failure> {
+    let store = place.open().await?;
     let mut seeded = Vec::with_capacity(count);
     let mut running = JoinSet::new();
     for _ in 0..count {
@@ -56,7 +54,7 @@ pub async fn accounts(data: &Path, count: usize) -> Result<Vec<Seeded>, Failure>
                 seeded.push(done??);
             }
         }
-        running.spawn(account(Arc::clone(&store), Arc::clone(&keys)));
+        running.spawn(account(store.clone(), events));
     }
     while let Some(done) = running.join_next().await {
         seeded.push(done??);
@@ -65,19 +63,20 @@ pub async fn accounts(data: &Path, count: usize) -> Result<Vec<Seeded>, Failure>
     Ok(seeded)
 }
 
-async fn account(store: Arc<SqliteStore>, keys: Arc<Keys>) -> Result<Seeded, Failure> {
+async fn account(store: Store, events: usize) -> Result<Seeded, Failure> {
     let entropy = vault::random_entropy()?;
     let at = now::now();
     let account = AccountId(uuid(at)?);
     let secret = entropy.token("secret").expose()[..20].to_vec();
-    let events = history(account, &secret, at)?;
-    append(&store, &keys, &StreamId::Account(account), &events, at).await?;
+    let mut history = history(account, &secret, at)?;
+    history.resize(events.max(LEAST), PasswordRejected { count: 1 }.into());
+    append(store.log().as_ref(), &store.keys, &StreamId::Account(account), &history, at).await?;
     Ok(Seeded { account, secret })
 }
 
 /// Appends events to a fresh stream.
 async fn append(
-    store: &SqliteStore,
+    store: &dyn EventLog,
     keys: &Keys,
     stream: &StreamId,
     events: &[Event],

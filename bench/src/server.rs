@@ -10,13 +10,14 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Failure, now};
+use crate::{Failure, now, place::Place};
 
 /// A running server.
 pub struct Server {
     child: Child,
     binary: PathBuf,
-    data: PathBuf,
+    arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
     /// Its address.
     pub address: SocketAddr,
     /// How long it took from the start of the process to the line that says where it serves.
@@ -24,13 +25,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on a data folder. Limits that count sources are raised: the load comes from one.
-    pub fn start(binary: &Path, data: &Path) -> Result<Self, Failure> {
+    /// Starts it on a place. Limits that count sources are raised: the load comes from one.
+    pub fn start(binary: &Path, place: &Place) -> Result<Self, Failure> {
+        let (arguments, environment) = place.settings();
         let generous = "{ count = 100000000, window = 3600 }";
         let began = now::instant();
         let mut child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(&arguments)
+            .envs(environment.clone())
             .env("COUNTERSIGN__METRICS_LISTEN", "127.0.0.1:0")
             .env("COUNTERSIGN__LOG__FORMAT", "json")
             .env("COUNTERSIGN__POLICY__LIMITS__REGISTRATIONS_PER_SOURCE", generous)
@@ -50,14 +53,15 @@ impl Server {
         };
         let took = began.elapsed();
         std::thread::spawn(move || for _ in lines.by_ref() {});
-        Ok(Self { child, binary: binary.to_owned(), data: data.to_owned(), address, took })
+        Ok(Self { child, binary: binary.to_owned(), arguments, environment, address, took })
     }
 
     /// A fresh API key, made beside it.
     pub fn api_key(&self, scopes: &str) -> Result<String, Failure> {
         let output = Command::new(&self.binary)
-            .args(["keys", "create", "--name", "bench", "--scopes", scopes, "--data"])
-            .arg(&self.data)
+            .args(["keys", "create", "--name", "bench", "--scopes", scopes])
+            .args(&self.arguments)
+            .envs(self.environment.clone())
             .output()?;
         if !output.status.success() {
             return Err(String::from_utf8(output.stderr)?.into());

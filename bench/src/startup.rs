@@ -4,21 +4,20 @@ use std::{path::Path, time::Duration};
 
 use serde_json::Value;
 
-use crate::{Measured, http, report, seed, server::Server};
+use crate::{Measured, http, place::Place, report, seed, server::Server};
 
 const EVENTS_PER_ACCOUNT: usize = 5;
 const PASSWORD: &str = "korrekt-Pferd-Batterie-9";
 
 /// Starts the server over so many events: the time until it says where it serves, and its memory 30 s later.
-pub async fn measure(binary: &Path, folder: &Path, events: usize) -> Measured {
-    let data = folder.join("data");
-    seed::accounts(&data, events / EVENTS_PER_ACCOUNT).await?;
+pub async fn measure(binary: &Path, place: &Place, events: usize) -> Measured {
+    seed::accounts(place, events / EVENTS_PER_ACCOUNT).await?;
     // Once, so that views are there; then what is measured.
-    let first = Server::start(binary, &data)?;
+    let first = Server::start(binary, place)?;
     report(format_args!("start-up: {events} events, views to be made: {:.0} ms", millis(first.took)));
     settle(&first, events).await?;
     drop(first);
-    let server = Server::start(binary, &data)?;
+    let server = Server::start(binary, place)?;
     report(format_args!("start-up: {events} events, views there: {:.0} ms", millis(server.took)));
     tokio::time::sleep(Duration::from_secs(30)).await;
     report(format_args!(
@@ -46,8 +45,8 @@ async fn settle(server: &Server, events: usize) -> Measured {
 }
 
 /// Memory 60 s after 100 sign-ins with a password.
-pub async fn memory(binary: &Path, folder: &Path) -> Measured {
-    let server = Server::start(binary, &folder.join("data"))?;
+pub async fn memory(binary: &Path, place: &Place) -> Measured {
+    let server = Server::start(binary, place)?;
     let login = |number: usize| format!("{{\"email\":\"m{number}@example.com\",\"password\":\"{PASSWORD}\"}}");
     let registrations = (0..100).map(|number| http::post("/v1/accounts", "", &login(number))).collect();
     let registered = http::run(server.address, without_token(registrations), 8).await?;

@@ -100,3 +100,41 @@ async fn an_account_is_erased_with_a_verification() {
     let history = server.get(&history).bearer(&key).send().await.is(200);
     assert!(!history.text.contains("anna") && !history.text.contains("a•••"), "{}", history.text);
 }
+
+#[tokio::test]
+async fn the_first_page_of_deliveries_tells_how_texts_to_each_prefix_convert() {
+    let server = Server::start().await;
+    let key = server.api_key(&[Scope::SecurityRead]).await;
+    for (number, is_confirmed) in [("+436601234567", true), ("+436601234568", false), ("+4915112345678", false)] {
+        let person = server.person(&format!("{}@example.com", server.fixture.uuid())).await;
+        let id = person.verification("add_method").await;
+        let code = server.code(&person.account, domain::values::Channel::Email).await;
+        let path = format!("/v1/verifications/{id}/attempts");
+        person.post(&path).json(&json!({"method": "email", "code": code})).send().await.is(200);
+        let body = json!({"phone_number": number});
+        let started = person.post("/v1/accounts/me/methods/sms").json(&body).send().await.is(201);
+        if is_confirmed {
+            let code = server.code(&person.account, domain::values::Channel::Sms).await;
+            let path = format!("/v1/accounts/me/methods/{}/enable", started.json["method_id"]);
+            person.post(&path).json(&json!({"code": code})).send().await.is(200);
+        }
+    }
+    let head = server.fixture.engine.log().last_position().await.unwrap().0.to_string();
+    let ask = async |query: &str| {
+        let path = format!("/v1/security/deliveries{query}");
+        let call = server.get(&path).bearer(&key).header("countersign-min-position", &head);
+        call.send().await.is(200).json
+    };
+    let first = ask("?channel=sms&limit=2").await;
+    let prefix = |country: &str, prefix: &str, ordered: u32, verified: u32, rate: f64| {
+        json!({"country": country, "prefix": prefix, "ordered": ordered, "delivered": 0, "given_up": 0,
+               "verified": verified, "conversion_rate": rate})
+    };
+    let (german, austrian) = (prefix("DE", "+49151", 1, 0, 0.0), prefix("AT", "+43660", 2, 1, 0.5));
+    assert_eq!(first["prefixes"], json!([austrian, german]));
+    let next = ask(&format!("?channel=sms&limit=2&cursor={}", first["next_cursor"].as_str().unwrap())).await;
+    assert!(next.get("prefixes").is_none() && next["items"].as_array().unwrap().len() == 1, "{next}");
+    assert_eq!(ask("?country=DE").await["prefixes"], json!([german]));
+    assert_eq!(ask("?prefix=%2B43660").await["prefixes"], json!([austrian]));
+    assert_eq!(ask("?from=2020-01-01T00:00:00Z&before=2020-01-02T00:00:00Z").await["prefixes"], json!([]));
+}

@@ -1,12 +1,12 @@
-//! Codes and notices that were ordered, and what became of them.
+//! Codes and notices that were ordered, what became of them, and how texts to each prefix convert.
 
 use axum::extract::State;
 use domain::{
     ids::{AccountId, EventId, VerificationId},
-    time::Timestamp,
+    time::{Seconds, Timestamp},
     values::{Channel, Scope},
 };
-use projections::queries::{DeliveryFilter, DeliveryRow};
+use projections::queries::{DeliveryFilter, DeliveryRow, PrefixRow};
 use schemas::envelope::Position;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::{
     problem::Problem,
     shapes::{Answer, ChannelWord},
     state::App,
-    views::{Page, limit},
+    views::limit,
 };
 
 pub(crate) const ABOUT: About = About { access: Access::Scope(Scope::SecurityRead), kind: Kind::View, problems: &[] };
@@ -133,15 +133,63 @@ impl From<DeliveryRow> for Row {
     }
 }
 
+/// How the texts to one prefix went. Many of them and few verified is the sign of toll fraud.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = PrefixConversion)]
+pub(crate) struct ByPrefix {
+    /// Country of the numbers.
+    country: Option<String>,
+    /// Country calling code and three digits.
+    prefix: String,
+    /// Texts that were ordered.
+    ordered: u64,
+    /// Those that arrived, as far as receipts tell.
+    delivered: u64,
+    /// Those that were given up.
+    given_up: u64,
+    /// Those whose code was confirmed.
+    verified: u64,
+    /// The share of them, from 0 to 1.
+    conversion_rate: f64,
+}
+
+impl From<PrefixRow> for ByPrefix {
+    fn from(row: PrefixRow) -> Self {
+        let PrefixRow { country, prefix, ordered, delivered, given_up, verified } = row;
+        let conversion_rate = share(verified, ordered);
+        Self { country, prefix, ordered, delivered, given_up, verified, conversion_rate }
+    }
+}
+
+/// Exact to a ten-thousandth, which is all that can be read off it.
+fn share(part: u64, whole: u64) -> f64 {
+    let parts = part.saturating_mul(10_000).checked_div(whole).unwrap_or_default();
+    f64::from(u32::try_from(parts).unwrap_or(u32::MAX)) / 10_000.0
+}
+
+/// A page of deliveries; the first one tells how prefixes convert, too.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Deliveries)]
+pub(crate) struct Listed {
+    /// The rows.
+    items: Vec<Row>,
+    /// Send it back as `cursor` for the rows after these; null at the end.
+    next_cursor: Option<String>,
+    /// Texts by prefix, those with most unconfirmed ones first: ordered in the time that is asked for, the last 24
+    /// hours when none is. On the first page only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefixes: Option<Vec<ByPrefix>>,
+}
+
 /// List deliveries
 #[utoipa::path(get, path = "/v1/security/deliveries", operation_id = "security_deliveries", tag = "security",
-    params(Wanted), responses((status = 200, description = "The last ordered first.", body = Page<Row>)))]
+    params(Wanted), responses((status = 200, description = "The last ordered first.", body = Listed)))]
 pub(crate) async fn handler(
     State(app): State<App>,
     _client: Client<scope::SecurityRead>,
     freshness: Freshness,
     Query(wanted): Query<Wanted>,
-) -> Result<Answer<Page<Row>>, Problem> {
+) -> Result<Answer<Listed>, Problem> {
     let limit = limit(wanted.limit)?;
     let filter = DeliveryFilter {
         account: wanted.account_id,
@@ -154,6 +202,23 @@ pub(crate) async fn handler(
         before: wanted.before,
     };
     let position = freshness.reached(&app, Position::START).await?;
+    let prefixes = match wanted.cursor {
+        Some(_) => None,
+        None => Some(prefixes(&app, &filter).await?),
+    };
     let rows = app.views.deliveries(filter, wanted.cursor.as_deref(), limit).await?;
-    Ok(Answer::ok(Page::of(rows)).at(position))
+    let items = rows.items.into_iter().map(Row::from).collect();
+    Ok(Answer::ok(Listed { items, next_cursor: rows.next_cursor, prefixes }).at(position))
+}
+
+/// Prefixes are nobody's in particular: of the filter only time, country and prefix bear on them.
+async fn prefixes(app: &App, filter: &DeliveryFilter) -> Result<Vec<ByPrefix>, Problem> {
+    let before = filter.before.unwrap_or_else(|| app.now().plus(Seconds(1)));
+    let a_day_before = Timestamp::from_millis(before.as_millis() - i64::from(Seconds::days(1).0) * 1_000);
+    let rows = app.views.delivery_prefixes(filter.from.unwrap_or(a_day_before), before).await?;
+    let is_wanted = |row: &PrefixRow| {
+        filter.country.as_ref().is_none_or(|country| row.country.as_ref() == Some(country))
+            && filter.prefix.as_ref().is_none_or(|prefix| *prefix == row.prefix)
+    };
+    Ok(rows.into_iter().filter(is_wanted).map(ByPrefix::from).collect())
 }

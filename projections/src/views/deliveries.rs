@@ -67,7 +67,8 @@ const STARTED: &str = "INSERT INTO deliveries{shadow}
         started_at = COALESCE(deliveries{shadow}.started_at, excluded.started_at)";
 const DISPATCHED: &str = "UPDATE deliveries{shadow} SET state = 'dispatched', provider = $1, dispatched_at = $2
     WHERE order_id = $3";
-const DELIVERED: &str = "UPDATE deliveries{shadow} SET state = 'delivered', provider = $1, delivered_at = $2
+const DELIVERED: &str = "UPDATE deliveries{shadow} SET state = 'delivered', provider = $1, delivered_at = $2,
+    reason = NULL, failed_at = NULL
     WHERE order_id = $3";
 const FAILED: &str = "UPDATE deliveries{shadow} SET state = $1, provider = $2, reason = $3, failed_at = $4
     WHERE order_id = $5";

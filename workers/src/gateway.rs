@@ -4,11 +4,15 @@
 //! next, never puts a gateway's own words into a reason, and hands [`SmsMessage::reference`] on where the
 //! gateway knows idempotency keys (a repeat of an unknown outcome has the same one).
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::{secret::SecretText, time::Timestamp, values::Channel};
 use uuid::Uuid;
+
+/// No gateway may take longer to answer. Below [`domain::delivery::SEND_TIMEOUT`] by what it takes to record it, or
+/// another worker would take the order over while its answer is still on its way.
+pub const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 
 /// A text message on its way. `Debug` shows neither number nor words.
 #[derive(Clone)]

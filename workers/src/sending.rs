@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{
     backoff::Backoff,
     failover::{Route, Try, TryEnd, route},
-    gateway::{Accepted, FailureKind, GatewayError, Gateways, Message},
+    gateway::{Accepted, FailureKind, GatewayError, Gateways, LONGEST_ANSWER, Message},
     jobs::Verdict,
     meters,
     past::Past,
@@ -47,8 +47,9 @@ const ODD_TRIES: u32 = 12;
 /// The times of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SendOptions {
-    /// A gateway that did not answer by then timed out. Below [`domain::delivery::SEND_TIMEOUT`], or an
-    /// order could be taken over while its gateway is still being waited for.
+    /// A gateway that did not answer by then timed out, whatever time-out is its own. Below
+    /// [`domain::delivery::SEND_TIMEOUT`], or an order could be taken over while its gateway is still being waited
+    /// for, and above [`LONGEST_ANSWER`], since a gateway knows better than its caller how far it got.
     pub gateway_timeout: Duration,
     /// Between tries of a code.
     pub code_backoff: Backoff,
@@ -62,7 +63,7 @@ impl Default for SendOptions {
     fn default() -> Self {
         let backoff = |first, most| Backoff { first: Duration::from_millis(first), most: Duration::from_secs(most) };
         Self {
-            gateway_timeout: Duration::from_secs(10),
+            gateway_timeout: LONGEST_ANSWER + Duration::from_secs(4),
             code_backoff: backoff(1_000, 30),
             notice_backoff: backoff(2_000, 900),
             log_backoff: backoff(100, 10),

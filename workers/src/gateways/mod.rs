@@ -13,7 +13,7 @@ pub mod webhook;
 
 use std::{fmt, time::Duration};
 
-use domain::delivery::SEND_TIMEOUT;
+use crate::gateway::LONGEST_ANSWER;
 
 /// An option of a gateway that cannot be. `Display` is one line, without the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,15 +49,11 @@ fn checked_name(name: &str) -> Result<(), InvalidOption> {
     Err(InvalidOption::new("name", "cannot stand in a path", "give 1 to 32 of a-z, 0-9, - and _"))
 }
 
-/// An attempt whose answer is waited for longer than this would be taken over by another worker.
 fn checked_timeout(timeout: Duration) -> Result<(), InvalidOption> {
-    let most = Duration::from_secs(SEND_TIMEOUT.0.into());
-    if timeout.is_zero() || timeout >= most {
-        return Err(InvalidOption::new(
-            "timeout",
-            format!("is {} seconds", timeout.as_secs()),
-            "give at least 1 and at most 29 seconds: after 30 another worker repeats the send",
-        ));
+    if timeout.is_zero() || timeout > LONGEST_ANSWER {
+        let problem = format!("is {} seconds", timeout.as_secs());
+        let cure = "give at least 1 and at most 20 seconds: after 30 another worker repeats the send";
+        return Err(InvalidOption::new("timeout", problem, cure));
     }
     Ok(())
 }

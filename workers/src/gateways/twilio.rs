@@ -47,7 +47,7 @@ pub struct TwilioOptions {
     pub base_url: Option<String>,
     /// Certificates (PEM) of those who may vouch for that address; left out, those that the system trusts.
     pub ca_file: Option<PathBuf>,
-    /// A request that took this long is over, and may have arrived. Under 30 s.
+    /// A request that took this long is over, and may have arrived. At most 20 s.
     pub timeout: Duration,
 }
 

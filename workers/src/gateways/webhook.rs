@@ -37,7 +37,7 @@ pub struct WebhookOptions {
     pub public_url: Option<String>,
     /// Certificates (PEM) of those who may vouch for the endpoint; left out, those that the system trusts.
     pub ca_file: Option<PathBuf>,
-    /// A request that took this long is over, and may have arrived. Under 30 s.
+    /// A request that took this long is over, and may have arrived. At most 20 s.
     pub timeout: Duration,
 }
 

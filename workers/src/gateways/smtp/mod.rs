@@ -66,7 +66,7 @@ pub struct SmtpOptions {
     pub from: String,
     /// Certificates (PEM) of those who may vouch for the server; left out, those that the system trusts.
     pub ca_file: Option<PathBuf>,
-    /// A send that took this long is over: up to the content it was not sent, after it nobody knows. Under 30 s.
+    /// A send that took this long is over: up to the content it was not sent, after it nobody knows. At most 20 s.
     pub timeout: Duration,
     /// Connections at a time, and those that are kept for the next mail.
     pub pool_size: usize,

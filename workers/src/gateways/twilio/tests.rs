@@ -184,7 +184,7 @@ fn impossible_options_are_refused_with_one_line_that_shows_no_secret() {
         (|o| o.sender = TwilioSender::From(" ".to_owned()), "from"),
         (|o| o.sender = TwilioSender::MessagingService("hunter2".to_owned()), "messaging_service_sid"),
         (|o| o.base_url = Some("http://api.example.com".to_owned()), "base_url"),
-        (|o| o.timeout = Duration::from_secs(30), "timeout"),
+        (|o| o.timeout = Duration::from_secs(21), "timeout"),
         (|o| o.ca_file = Some("/nowhere/ca.pem".into()), "ca_file"),
     ];
     for (change, option) in changes {

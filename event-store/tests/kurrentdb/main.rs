@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::result_large_err, reason = "the error of the protocol's library is")]
 
+mod engine;
 mod faults;
 mod foreign;
 mod journal;

@@ -1,9 +1,9 @@
 //! Where jobs come from: the port of the sources. A job is one event that orders something; the source
 //! decides what becomes of it when its [`Verdict`] is in.
 //!
-//! The in-process source is [`LogJobs`](crate::log_jobs::LogJobs). A broker's consumer fits the same way:
-//! `next` is its fetch (with the order's event read back from the log), `Done` its acknowledgement, `Retry`
-//! a negative one with a delay, `Fail` the move to the dead letters.
+//! The in-process source is [`LogJobs`](crate::log_jobs::LogJobs). A broker's consumer (`nats::JetStreamJobs`)
+//! fits the same way: `next` is its fetch (with the order's event read back from the log), `Done` its
+//! acknowledgement, `Retry` a negative one with a delay, `Fail` the move to the dead letters.
 
 use std::{sync::Arc, time::Duration};
 
@@ -64,6 +64,19 @@ pub trait Jobs: Send + 'static {
     async fn settle(&mut self, job: &Job, verdict: Verdict) -> Result<(), LogError>;
     /// Makes durable what is known to be over. Called on a stop.
     async fn flush(&mut self) -> Result<(), LogError>;
+}
+
+#[async_trait]
+impl Jobs for Box<dyn Jobs> {
+    async fn next(&mut self) -> Result<Job, LogError> {
+        (**self).next().await
+    }
+    async fn settle(&mut self, job: &Job, verdict: Verdict) -> Result<(), LogError> {
+        (**self).settle(job, verdict).await
+    }
+    async fn flush(&mut self) -> Result<(), LogError> {
+        (**self).flush().await
+    }
 }
 
 /// Carries out the jobs of one role.

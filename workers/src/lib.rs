@@ -17,12 +17,16 @@ pub mod inbox;
 pub mod jobs;
 pub mod log_jobs;
 pub mod meters;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod notices;
 pub mod orders;
 mod past;
 pub mod runner;
 mod sending;
 mod steps;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -37,11 +41,20 @@ use tokio_util::sync::CancellationToken;
 pub use gateway::{Accepted, EmailGateway, EmailMessage, FailureKind, GatewayError, Gateways, SmsGateway, SmsMessage};
 pub use inbox::{Inbox, InboxGateway, InboxMessage, InboxUnavailable};
 pub use messages::{Catalogue, Language};
+#[cfg(feature = "nats")]
+pub use nats::relay;
 pub use notices::{NOTICE_LIVES, NOTICE_SUBJECT};
 pub use runner::RunnerOptions;
 pub use sending::SendOptions;
 
-use crate::{codes::Codes, erasures::Erasures, jobs::Handler, log_jobs::LogJobs, notices::Notices, sending::Office};
+use crate::{
+    codes::Codes,
+    erasures::Erasures,
+    jobs::{Handler, Jobs},
+    log_jobs::LogJobs,
+    notices::Notices,
+    sending::Office,
+};
 
 /// What a worker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,11 +121,24 @@ impl FromStr for Role {
     }
 }
 
+/// Where the roles take their jobs from.
+#[derive(Debug, Clone, Default)]
+pub enum Source {
+    /// Straight from the log: one process does the work of a role.
+    #[default]
+    Log,
+    /// From a broker that a relay fills: any number of processes share it.
+    #[cfg(feature = "nats")]
+    Broker(Arc<nats::Broker>),
+}
+
 /// What to run and with what.
 #[derive(Debug, Clone)]
 pub struct WorkersConfig {
     /// The roles of this process.
     pub roles: Vec<Role>,
+    /// Where they take their jobs from.
+    pub source: Source,
     /// What carries the messages.
     pub gateways: Gateways,
     /// What they say.
@@ -129,6 +155,7 @@ impl WorkersConfig {
         let gateway = Arc::new(InboxGateway::new(inbox));
         Self {
             roles: Role::ALL.to_vec(),
+            source: Source::Log,
             gateways: Gateways { sms: vec![Arc::<InboxGateway>::clone(&gateway)], email: vec![gateway] },
             catalogue: Catalogue::new(Language::En, issuer, None),
             send: SendOptions::default(),
@@ -146,6 +173,10 @@ pub enum WorkersError {
     /// Where a role stands cannot be read.
     #[error("the checkpoint of role {0} cannot be read")]
     Checkpoint(Role, #[source] LogError),
+    /// The broker does not have what a role needs.
+    #[cfg(feature = "nats")]
+    #[error(transparent)]
+    Broker(#[from] nats::BrokerError),
 }
 
 /// Runs the roles until cancelled; returns when what was in flight is over or has had its time, and the
@@ -162,29 +193,22 @@ pub async fn run(
         catalogue: Arc::new(config.catalogue),
         options: config.send,
     };
+    let opening = Opening { source: config.source, options: config.runner, checkpoints, cancel: cancel.clone() };
     let mut sources = Vec::new();
-    let mut erasures = None;
     for role in config.roles {
-        if role == Role::Notices {
-            let (log, checkpoints) = (Arc::clone(office.engine.log()), Arc::clone(&checkpoints));
-            let jobs = LogJobs::open(erasures::NAME, erasures::ORDERS, log, checkpoints);
-            erasures = Some(jobs.await.map_err(|error| WorkersError::Checkpoint(role, error))?);
-        }
         if office.gateways.names(role.channel()).is_empty() {
             return Err(WorkersError::NoGateway(role));
         }
-        let log = Arc::clone(office.engine.log());
-        let jobs = LogJobs::open(role.name(), role.event_types().iter().copied(), log, Arc::clone(&checkpoints));
-        sources.push((role, jobs.await.map_err(|error| WorkersError::Checkpoint(role, error))?));
+        let jobs = opening.open(role, role.name(), role.event_types(), &office).await?;
+        sources.push((role.name(), jobs, role.handler(office.clone())));
+        if role == Role::Notices {
+            let jobs = opening.open(role, erasures::NAME, &erasures::ORDERS, &office).await?;
+            sources.push((erasures::NAME, jobs, Arc::new(Erasures { office: office.clone() })));
+        }
     }
     let mut running = JoinSet::new();
-    for (role, jobs) in sources {
-        let handler = role.handler(office.clone());
-        running.spawn(runner::run(role.name(), jobs, handler, config.runner, cancel.clone()));
-    }
-    if let Some(jobs) = erasures {
-        let handler = Arc::new(Erasures { office });
-        running.spawn(runner::run(erasures::NAME, jobs, handler, config.runner, cancel));
+    for (name, jobs, handler) in sources {
+        running.spawn(runner::run(name, jobs, handler, config.runner, cancel.clone()));
     }
     while let Some(ended) = running.join_next().await {
         if let Err(error) = ended {
@@ -192,4 +216,39 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+/// Opens sources of jobs.
+struct Opening {
+    source: Source,
+    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "the log needs none"))]
+    options: RunnerOptions,
+    checkpoints: Arc<dyn Checkpoints>,
+    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "the log needs none"))]
+    cancel: CancellationToken,
+}
+
+impl Opening {
+    async fn open(
+        &self,
+        role: Role,
+        name: &'static str,
+        types: &'static [&'static str],
+        office: &Office,
+    ) -> Result<Box<dyn Jobs>, WorkersError> {
+        let log = Arc::clone(office.engine.log());
+        let types = types.iter().copied();
+        match &self.source {
+            Source::Log => {
+                let jobs = LogJobs::open(name, types, log, Arc::clone(&self.checkpoints)).await;
+                Ok(Box::new(jobs.map_err(|error| WorkersError::Checkpoint(role, error))?))
+            }
+            #[cfg(feature = "nats")]
+            Source::Broker(broker) => {
+                let (broker, stop) = (Arc::clone(broker), self.cancel.child_token());
+                let capacity = self.options.concurrency;
+                Ok(Box::new(nats::JetStreamJobs::open(broker, name, types, log, capacity, stop).await?))
+            }
+        }
+    }
 }

@@ -12,6 +12,21 @@ pub const SENDS: &str = "countersign_sends_total";
 pub const JOBS: &str = "countersign_worker_jobs_total";
 /// Orders that are not over, by `role`.
 pub const UNFINISHED: &str = "countersign_worker_unfinished_jobs";
+/// Messages that came again, by `role`.
+#[cfg(feature = "nats")]
+pub const REDELIVERIES: &str = "countersign_worker_redeliveries_total";
+/// Orders that went to the dead letters, by `role` and `reason`.
+#[cfg(feature = "nats")]
+pub const DEAD_LETTERS: &str = "countersign_dead_letters_total";
+/// Positions that the relay is behind the log.
+#[cfg(feature = "nats")]
+pub const RELAY_LAG: &str = "countersign_relay_lag";
+/// Publishes that the broker has not acknowledged yet.
+#[cfg(feature = "nats")]
+pub const RELAY_UNDER_WAY: &str = "countersign_relay_unacknowledged";
+/// Events that the relay published.
+#[cfg(feature = "nats")]
+pub const RELAY_PUBLISHED: &str = "countersign_relay_published_total";
 
 const fn name(channel: Channel) -> &'static str {
     match channel {
@@ -37,5 +52,30 @@ pub(crate) fn verdict(role: &'static str, verdict: Verdict) {
 }
 
 pub(crate) fn unfinished(role: &'static str, count: usize) {
-    metrics::gauge!(UNFINISHED, "role" => role).set(u32::try_from(count).map_or(f64::from(u32::MAX), f64::from));
+    metrics::gauge!(UNFINISHED, "role" => role).set(gauge(count));
+}
+
+#[cfg(feature = "nats")]
+pub(crate) fn redelivered(role: &'static str) {
+    metrics::counter!(REDELIVERIES, "role" => role).increment(1);
+}
+
+#[cfg(feature = "nats")]
+pub(crate) fn buried(role: &'static str, reason: &'static str) {
+    metrics::counter!(DEAD_LETTERS, "role" => role, "reason" => reason).increment(1);
+}
+
+#[cfg(feature = "nats")]
+pub(crate) fn relay(lag: u64, under_way: usize) {
+    metrics::gauge!(RELAY_LAG).set(gauge(lag));
+    metrics::gauge!(RELAY_UNDER_WAY).set(gauge(under_way));
+}
+
+#[cfg(feature = "nats")]
+pub(crate) fn published() {
+    metrics::counter!(RELAY_PUBLISHED).increment(1);
+}
+
+fn gauge(value: impl TryInto<u32>) -> f64 {
+    value.try_into().map_or(f64::from(u32::MAX), f64::from)
 }

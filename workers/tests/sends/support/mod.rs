@@ -24,7 +24,9 @@ use schemas::envelope::{Metadata, Position, Version};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use workers::{Catalogue, Gateways, Language, Role, RunnerOptions, SendOptions, WorkersConfig, backoff::Backoff};
+use workers::{
+    Catalogue, Gateways, Language, Role, RunnerOptions, SendOptions, Source, WorkersConfig, backoff::Backoff,
+};
 
 use self::gateway::{Answer, Book, FakeGateway, Given};
 
@@ -42,7 +44,7 @@ pub struct World {
     pub engine: Engine,
     pub clock: Arc<ManualClock>,
     pub book: Book,
-    checkpoints: Arc<MemoryCheckpoints>,
+    pub checkpoints: Arc<MemoryCheckpoints>,
 }
 
 impl World {
@@ -82,17 +84,22 @@ impl World {
 
     /// Runs these roles with a time-out for gateways. Waits between tries are cut short.
     pub fn run_with(&self, roles: &[Role], gateways: Gateways, gateway_timeout: Duration) -> Running {
+        self.run_from(Source::Log, roles, gateways, gateway_timeout)
+    }
+
+    /// Runs these roles with jobs from there.
+    pub fn run_from(&self, source: Source, roles: &[Role], gateways: Gateways, gateway_timeout: Duration) -> Running {
         let short = Backoff { first: Duration::from_millis(10), most: Duration::from_millis(20) };
         let config = WorkersConfig {
             roles: roles.to_vec(),
+            source,
             gateways,
             catalogue: Catalogue::new(Language::En, "Example", None),
             send: SendOptions { gateway_timeout, code_backoff: short, notice_backoff: short, log_backoff: short },
             runner: RunnerOptions { concurrency: 16, stop_within: Duration::from_secs(5) },
         };
-        let cancel = CancellationToken::new();
-        let running = workers::run(config, self.engine.clone(), self.checkpoints.clone(), cancel.clone());
-        Running { cancel, task: tokio::spawn(async move { running.await.unwrap() }) }
+        let (engine, checkpoints) = (self.engine.clone(), self.checkpoints.clone());
+        Running::new(|cancel| async move { workers::run(config, engine, checkpoints, cancel).await.unwrap() })
     }
 
     pub fn given(&self) -> Vec<Given> {
@@ -246,13 +253,19 @@ impl World {
     }
 }
 
-/// Workers that run.
+/// Something that runs.
 pub struct Running {
     cancel: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
+    /// Runs something that ends when it is cancelled.
+    pub fn new<F: Future<Output = ()> + Send + 'static>(start: impl FnOnce(CancellationToken) -> F) -> Self {
+        let cancel = CancellationToken::new();
+        Self { task: tokio::spawn(start(cancel.clone())), cancel }
+    }
+
     /// Stops as on a signal: what is in flight ends, checkpoints are saved.
     pub async fn stop(self) {
         self.cancel.cancel();

@@ -165,8 +165,8 @@ fn addresses(url: &str) -> Result<Vec<ServerAddr>, BrokerError> {
             "put them into nats.user and nats.password_file",
         ));
     }
-    let parse = |part: &str| part.trim().parse::<ServerAddr>().ok();
-    url.split(',').map(parse).collect::<Option<Vec<_>>>().filter(|addresses| !addresses.is_empty()).ok_or_else(|| {
+    let parse = |part: &str| part.trim().parse::<ServerAddr>().ok().filter(|_| !part.trim().is_empty());
+    url.split(',').map(parse).collect::<Option<Vec<_>>>().ok_or_else(|| {
         BrokerError::new("nats.url", format!("{url} is no address of a NATS server"), "write nats://host:4222")
     })
 }

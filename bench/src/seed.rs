@@ -113,6 +113,7 @@ fn history(account: AccountId, secret: &[u8], at: Timestamp) -> Result<Vec<Event
             password: None,
             registered_by: Some(client),
             expires_at: at.plus(Seconds::hours(24)),
+            number: None,
         }
         .into(),
         EmailVerified { verification_id: None, vouched_by: Some(client) }.into(),

@@ -6,7 +6,9 @@ use crate::{
     events::{ImportedMethod, TotpAlgorithm},
     ids::{AccessTokenId, AccountId, MethodId, SessionId, VerificationId},
     secret::{Secret, SecretText},
-    values::{Channel, EmailAddress, EnteredCode, FactorKind, FreeText, Label, PasswordHash, PhoneNumber, Purpose},
+    values::{
+        Channel, EmailAddress, EnteredCode, FactorKind, FreeText, Label, PasswordHash, PhoneNumber, Purpose, TotpSecret,
+    },
 };
 
 /// A command to one account.
@@ -70,6 +72,23 @@ pub enum Command {
         /// The method it is about.
         target: Option<MethodId>,
     },
+    /// Start a verification by one kind, and order its code where that kind has one. Without a purpose
+    /// (`open`) it takes that of the command which brings the code.
+    StartCheck {
+        /// `add_method` or `open`.
+        purpose: Purpose,
+        /// The kind.
+        kind: FactorKind,
+        /// The method, when there are several of the kind.
+        method_id: Option<MethodId>,
+    },
+    /// A code together with what it authorizes: one decision, one append.
+    CheckAndAct {
+        /// The code.
+        check: Check,
+        /// What it is for.
+        act: Act,
+    },
     /// Order a code.
     SendCode {
         /// Within this verification or enrollment.
@@ -126,6 +145,26 @@ pub enum Command {
         code: EnteredCode,
         /// Its name.
         label: Option<Label>,
+    },
+    /// Hand out a key for an authenticator app; nothing is stored of it.
+    OfferTotpKey,
+    /// Add the authenticator app that was set up with an offered key.
+    EnableOfferedTotp {
+        /// The key, as it was handed out.
+        secret: TotpSecret,
+        /// The app's code.
+        code: EnteredCode,
+        /// Its name.
+        label: Option<Label>,
+    },
+    /// Give a method another name, make it the primary one, or both.
+    ChangeMethod {
+        /// Which.
+        method_id: MethodId,
+        /// The name.
+        label: Option<Label>,
+        /// Whether it becomes the primary one.
+        make_primary: bool,
     },
     /// Give a method another name.
     RelabelMethod {
@@ -196,6 +235,48 @@ pub enum Command {
         /// The verification that authorizes it; none when an operator does it.
         verification_id: Option<VerificationId>,
     },
+}
+
+/// A code that comes with the command it authorizes.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// The verification it belongs to. Without one a verification begins and ends with the command, by an
+    /// authenticator app or a recovery code: nothing has to be sent for these.
+    pub verification_id: Option<VerificationId>,
+    /// The kind; left out, the verification or the method tells.
+    pub kind: Option<FactorKind>,
+    /// The method, when there are several of the kind.
+    pub method_id: Option<MethodId>,
+    /// The code.
+    pub code: EnteredCode,
+}
+
+/// What a code may come with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Sign in.
+    SignIn,
+    /// Be authorized to add one method.
+    AuthorizeMethod,
+    /// Remove a method.
+    DisableMethod {
+        /// Which; the one that the code is of when left out.
+        method_id: Option<MethodId>,
+    },
+    /// A fresh set of recovery codes.
+    RegenerateRecoveryCodes,
+}
+
+impl Act {
+    /// The purpose of a verification for it.
+    pub const fn purpose(self) -> Purpose {
+        match self {
+            Self::SignIn => Purpose::SignIn,
+            Self::AuthorizeMethod => Purpose::AddMethod,
+            Self::DisableMethod { .. } => Purpose::DisableMethod,
+            Self::RegenerateRecoveryCodes => Purpose::RegenerateRecoveryCodes,
+        }
+    }
 }
 
 /// A code of another kind than email, presented together with a command.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{AccessTokenId, AccountId, ApiKeyId, EventId, MethodId, SessionId, VerificationId},
+    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, EventId, MethodId, SessionId, VerificationId},
     personal::Personal,
     secret::TokenHash,
     time::{Seconds, Timestamp},
@@ -65,6 +65,8 @@ events! {
         registered_by: Option<ApiKeyId>,
         /// An unconfirmed account ends then.
         expires_at: Timestamp,
+        /// Its number in this installation; none where numbers were not given yet.
+        number: Option<AccountNumber>,
     }
     /// The address belongs to whoever holds the account.
     EmailVerified {
@@ -159,6 +161,8 @@ events! {
         attempts: Option<u32>,
         /// Its end.
         expires_at: Timestamp,
+        /// The kind and method it was started with, where its code comes back alone.
+        asked: Option<AskedWith>,
     }
     /// A one-time code was ordered. Its digits are derived, never stored.
     CodeIssued {
@@ -464,6 +468,8 @@ events! {
         recovery_codes: Option<Personal<Vec<String>>>,
         /// How many of those.
         recovery_code_count: u32,
+        /// Its number in this installation; none where numbers were not given yet.
+        number: Option<AccountNumber>,
     }
     /// The account is erased: its data key goes next.
     AccountErased {
@@ -484,6 +490,13 @@ events! {
     EmailReleased {
         /// Why.
         reason: RevocationReason,
+    }
+    /// Numbers of accounts were set aside, to be given away one by one.
+    NumbersReserved {
+        /// The first of them.
+        first: AccountNumber,
+        /// How many.
+        count: u32,
     }
     /// An API client got a key.
     ApiKeyIssued {
@@ -509,6 +522,16 @@ events! {
         /// Whose, when it was one account's.
         account_id: Option<AccountId>,
     }
+}
+
+/// What a verification was started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskedWith {
+    /// The kind.
+    pub kind: FactorKind,
+    /// The method; none for email.
+    pub method_id: Option<MethodId>,
 }
 
 /// Why something was ended.

@@ -6,10 +6,11 @@ use zeroize::Zeroize;
 
 use crate::{
     events::{RecoveryCodeHash, RecoveryCodeHashes},
+    ids::{AccountId, AccountNumber, MethodId},
     limits::Charge,
     secret::{Secret, SecretText},
     time::{Seconds, Timestamp},
-    values::{Challenge, EmailAddress, PasswordHash},
+    values::{Challenge, EmailAddress, PasswordHash, TotpSecret},
 };
 
 /// One thing that a decision needs to know.
@@ -36,11 +37,29 @@ pub enum Need {
         /// The entered code, normalized.
         entered: Secret<String>,
     },
+    /// Which of another system's recovery codes was entered (argon2id, bcrypt or SHA-256).
+    ImportedCode {
+        /// Their hashes, as PHC strings.
+        hashes: Vec<String>,
+        /// What was entered.
+        entered: Secret<String>,
+    },
     /// A fresh set of this many recovery codes.
     FreshRecoveryCodes {
         /// How many.
         count: u32,
     },
+    /// The key that is offered to an account in this half-hour, for the authenticator app it may add next.
+    OfferedTotpKey {
+        /// The account.
+        account_id: AccountId,
+        /// The number of its next method.
+        method_id: MethodId,
+        /// Half-hours since 1970.
+        half_hour: u64,
+    },
+    /// A number for an account to be.
+    AccountNumber,
     /// The limiter's word on these charges.
     Allowance(Vec<Charge>),
     /// The claim of this address for the account.
@@ -58,8 +77,14 @@ pub enum Fact {
     Code(Secret<String>),
     /// For `RecoveryCodeHash`.
     RecoveryCodeHash(RecoveryCodeHash),
+    /// For `ImportedCode`: its place, from 0.
+    ImportedCode(Option<u32>),
     /// For `FreshRecoveryCodes`.
     FreshRecoveryCodes(FreshRecoveryCodes),
+    /// For `OfferedTotpKey`.
+    OfferedTotpKey(TotpSecret),
+    /// For `AccountNumber`.
+    AccountNumber(AccountNumber),
     /// For `Allowance`: granted, or how long to wait.
     Allowance(Result<(), Seconds>),
     /// For `EmailClaim`.

@@ -56,9 +56,23 @@ impl fmt::Display for MethodId {
     }
 }
 
+/// The number of an account in this installation: small, never reused, for those who cannot take a UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AccountNumber(pub u32);
+
+impl fmt::Display for AccountNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Keyed hash of an address: the name of its claim stream, 32 bytes in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressHash(pub String);
+
+/// The one stream of numbers. Not `account-numbers`: adapters that filter by prefix take that for an account.
+const ACCOUNT_NUMBERS: &str = "numbers";
 
 /// A stream of the event log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +87,8 @@ pub enum StreamId {
     ApiKey(ApiKeyId),
     /// What one reader of the audit trail looked at.
     AuditAccess(String),
+    /// Which numbers of accounts are given away.
+    AccountNumbers,
 }
 
 impl fmt::Display for StreamId {
@@ -83,6 +99,7 @@ impl fmt::Display for StreamId {
             Self::Delivery(id) => write!(f, "delivery-{id}"),
             Self::ApiKey(id) => write!(f, "api-key-{id}"),
             Self::AuditAccess(reader) => write!(f, "audit-access-{reader}"),
+            Self::AccountNumbers => f.write_str(ACCOUNT_NUMBERS),
         }
     }
 }
@@ -107,6 +124,8 @@ impl FromStr for StreamId {
             Ok(Self::ApiKey(ApiKeyId(id(rest)?)))
         } else if let Some(rest) = name.strip_prefix("audit-access-") {
             Ok(Self::AuditAccess(rest.to_owned()))
+        } else if name == ACCOUNT_NUMBERS {
+            Ok(Self::AccountNumbers)
         } else {
             Err(UnknownStream)
         }

@@ -16,6 +16,7 @@ pub mod events;
 pub mod evidence;
 pub mod ids;
 pub mod limits;
+pub mod numbers;
 pub mod outcome;
 pub mod personal;
 pub mod policy;

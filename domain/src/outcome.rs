@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     events::TotpAlgorithm,
-    ids::{AccessTokenId, AccountId, ApiKeyId, MethodId, SessionId, VerificationId},
+    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, MethodId, SessionId, VerificationId},
     secret::{Secret, TokenSecret},
     time::{Seconds, Timestamp},
     values::{Aal, Amr, FactorKind, MethodKind, Purpose, TotpSecret},
@@ -76,6 +76,13 @@ pub enum Outcome {
         secret: TokenSecret,
         /// Its end.
         expires_at: Timestamp,
+    },
+    /// Numbers of accounts were set aside.
+    NumbersReserved {
+        /// The first of them.
+        first: AccountNumber,
+        /// How many.
+        count: u32,
     },
     /// An API key was issued.
     ApiKeyIssued {

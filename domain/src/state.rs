@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     commands::TotpParameters,
-    events::RecoveryCodeHashes,
-    ids::{AccessTokenId, AccountId, MethodId, SessionId, VerificationId},
+    events::{AskedWith, RecoveryCodeHashes},
+    ids::{AccessTokenId, AccountId, AccountNumber, MethodId, SessionId, VerificationId},
     personal::Personal,
     secret::TokenHash,
     time::{Seconds, Timestamp},
@@ -25,6 +25,8 @@ use crate::{
 pub struct Account {
     /// Its id; `None` before its first event.
     pub id: Option<AccountId>,
+    /// Its number in this installation.
+    pub number: Option<AccountNumber>,
     /// Where it stands in life.
     pub phase: Phase,
     /// When it was registered.
@@ -255,6 +257,8 @@ pub struct Verification {
     pub started_at: Timestamp,
     /// How it stands.
     pub progress: Progress,
+    /// What it was started with, where its code comes back alone.
+    pub asked: Option<AskedWith>,
     /// Wrong codes that end it, where a count does.
     pub attempts: Option<u32>,
     /// Wrong codes so far, recovery codes apart.

@@ -107,6 +107,8 @@ pub enum Purpose {
     ResetPassword,
     /// Any named action of an API client.
     StepUp,
+    /// Not said yet: the command that brings the code says it (clients of the vast.ai API).
+    Open,
 }
 
 impl Purpose {
@@ -123,6 +125,7 @@ impl Purpose {
             Self::EraseAccount => "erase_account",
             Self::ResetPassword => "reset_password",
             Self::StepUp => "step_up",
+            Self::Open => "open",
         }
     }
 }

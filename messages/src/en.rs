@@ -23,6 +23,7 @@ impl Words for English {
             Purpose::EraseAccount => "delete your account",
             Purpose::ResetPassword => "reset your password",
             Purpose::StepUp => "confirm an action",
+            Purpose::Open => "confirm that it is you",
         }
     }
 
@@ -42,7 +43,8 @@ impl Words for English {
             | Purpose::DisableMethod
             | Purpose::RegenerateRecoveryCodes
             | Purpose::EraseAccount
-            | Purpose::StepUp => {
+            | Purpose::StepUp
+            | Purpose::Open => {
                 "If this was not you, someone is signed in as you: do not share the code, change your password and \
                  end the sessions you do not know."
             }

@@ -60,6 +60,7 @@ impl Load {
                 yields_session: false,
                 attempts: None,
                 expires_at: until,
+                asked: None,
             }
             .into(),
             VerificationSucceeded {
@@ -85,6 +86,7 @@ impl Load {
                 password: None,
                 registered_by: None,
                 expires_at: now.plus(Seconds::days(1)),
+                number: None,
             }
             .into(),
             EmailVerified { verification_id: None, vouched_by: None }.into(),

@@ -139,7 +139,7 @@ mod tests {
             .filter(|recorded| message(recorded, "urn:example").is_none())
             .map(|recorded| registry::stored_name(&recorded.event))
             .collect();
-        assert_eq!(silent, ["RetentionApplied", "EmailClaimed", "EmailReleased"]);
+        assert_eq!(silent, ["RetentionApplied", "EmailClaimed", "EmailReleased", "NumbersReserved"]);
     }
 
     #[test]

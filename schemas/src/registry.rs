@@ -4,7 +4,7 @@ use domain::events::{self, Event};
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
-use crate::upcast::{Chain, UpcastError};
+use crate::upcast::{Chain, UpcastError, Upcaster};
 
 /// An event as it is written, before the codec seals what is marked as personal.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,8 +38,39 @@ pub enum DecodeError {
     },
 }
 
-/// The upcasters of all old versions. None yet: every event is at its first version.
-const CHAIN: Chain<'static> = Chain::new(&[]);
+/// The upcasters of all old versions.
+const CHAIN: Chain<'static> = Chain::new(&[
+    Upcaster { event_type: "AccountRegistered", from: 1, upcast: without_a_number },
+    Upcaster { event_type: "AccountImported", from: 1, upcast: without_a_number },
+    // The purposes got the word `open`.
+    Upcaster { event_type: "VerificationStarted", from: 1, upcast: asked_with_nothing },
+    Upcaster { event_type: "CodeIssued", from: 1, upcast: unchanged },
+    Upcaster { event_type: "CodeResent", from: 1, upcast: unchanged },
+    Upcaster { event_type: "CodeRejected", from: 1, upcast: unchanged },
+    Upcaster { event_type: "VerificationSucceeded", from: 1, upcast: unchanged },
+]);
+
+/// Accounts of before have no number.
+fn without_a_number(data: Value) -> Value {
+    with_null(data, "number")
+}
+
+/// Verifications of before were started by no kind.
+fn asked_with_nothing(data: Value) -> Value {
+    with_null(data, "asked")
+}
+
+fn with_null(mut data: Value, field: &str) -> Value {
+    if let Value::Object(fields) = &mut data {
+        fields.insert(field.to_owned(), Value::Null);
+    }
+    data
+}
+
+/// Only an enum got another word.
+const fn unchanged(data: Value) -> Value {
+    data
+}
 
 macro_rules! stored {
     ($($event:ident => $name:literal, $version:literal;)+) => {
@@ -85,7 +116,7 @@ macro_rules! stored {
 // a version grows by one with every change of the shape, together with an upcaster
 // (docs/how-to/add-an-event-version.md).
 stored! {
-    AccountRegistered => "AccountRegistered", 1;
+    AccountRegistered => "AccountRegistered", 2;
     EmailVerified => "EmailVerified", 1;
     PasswordSet => "PasswordSet", 1;
     PasswordRejected => "PasswordRejected", 1;
@@ -94,10 +125,10 @@ stored! {
     SessionRevoked => "SessionRevoked", 1;
     AccessTokenIssued => "AccessTokenIssued", 1;
     AccessTokenRevoked => "AccessTokenRevoked", 1;
-    VerificationStarted => "VerificationStarted", 1;
-    CodeIssued => "CodeIssued", 1;
-    CodeResent => "CodeResent", 1;
-    CodeRejected => "CodeRejected", 1;
+    VerificationStarted => "VerificationStarted", 2;
+    CodeIssued => "CodeIssued", 2;
+    CodeResent => "CodeResent", 2;
+    CodeRejected => "CodeRejected", 2;
     MethodLocked => "MethodLocked", 1;
     MethodUnlocked => "MethodUnlocked", 1;
     SendStarted => "SendStarted", 1;
@@ -105,7 +136,7 @@ stored! {
     CodeDelivered => "CodeDelivered", 1;
     CodeDeliveryFailed => "CodeDeliveryFailed", 1;
     SendOutcomeUnknown => "SendOutcomeUnknown", 1;
-    VerificationSucceeded => "VerificationSucceeded", 1;
+    VerificationSucceeded => "VerificationSucceeded", 2;
     TotpEnrollmentStarted => "TotpEnrollmentStarted", 1;
     SmsEnrollmentStarted => "SmsEnrollmentStarted", 1;
     MethodEnabled => "MethodEnabled", 1;
@@ -119,11 +150,12 @@ stored! {
     RecoveryCodesRevoked => "RecoveryCodesRevoked", 1;
     TwoFactorReset => "TwoFactorReset", 1;
     EmailChanged => "EmailChanged", 1;
-    AccountImported => "AccountImported", 1;
+    AccountImported => "AccountImported", 2;
     AccountErased => "AccountErased", 1;
     RetentionApplied => "RetentionApplied", 1;
     EmailClaimed => "EmailClaimed", 1;
     EmailReleased => "EmailReleased", 1;
+    NumbersReserved => "NumbersReserved", 1;
     ApiKeyIssued => "ApiKeyIssued", 1;
     ApiKeyRevoked => "ApiKeyRevoked", 1;
     HistoryAccessed => "HistoryAccessed", 1;

@@ -7,8 +7,9 @@ use chacha20poly1305::{
     aead::{Aead, KeyInit, Payload},
 };
 use domain::{
-    secret::{Secret, SecretText},
-    values::Challenge,
+    ids::{AccountId, MethodId, VerificationId},
+    secret::{Secret, SecretText, TokenSecret},
+    values::{Challenge, TotpSecret},
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -113,6 +114,26 @@ impl DataKey {
         let code = Secret::new(format!("{:06}", truncate(&mac) % 1_000_000));
         mac.zeroize();
         code
+    }
+
+    /// The key of an authenticator app that is offered to an account in a half-hour, for its method of this number.
+    /// Derived, so that nothing need be stored of an offer and nobody can bring a key of their own.
+    pub fn offered_totp_key(&self, account: AccountId, method: MethodId, half_hour: u64) -> TotpSecret {
+        let mut mac = hmac_sha256(
+            &subkey(&self.0.key, "countersign/v1/offered totp key"),
+            &length_prefixed(&[account.0.as_bytes(), &method.0.to_be_bytes(), &half_hour.to_be_bytes()]),
+        );
+        // 160 bits, the length of the hash in RFC 6238's default (RFC 4226, section 4, R6).
+        let key = TotpSecret::new(mac[..20].to_vec());
+        mac.zeroize();
+        key
+    }
+
+    /// The random part of an enrollment's handle. It opens nothing that the credential which began the enrollment
+    /// does not open; it tells enrollments apart.
+    pub fn enrollment_handle(&self, enrollment: VerificationId) -> TokenSecret {
+        let key = subkey(&self.0.key, "countersign/v1/enrollment handle");
+        Secret::new(hmac_sha256(&key, enrollment.0.as_bytes()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Slow hashes: passwords and recovery codes, on a pool that a burst of sign-ins cannot overrun.
 
 mod argon;
+mod imported;
 mod pool;
 mod recovery;
 
@@ -15,6 +16,8 @@ use domain::{
 
 use crate::VaultError;
 use pool::{Bounds, Pool};
+
+pub use imported::check_imported_codes;
 
 /// What one argon2id hash costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +122,14 @@ impl Hasher {
         let salt = recovery::Salt::of(set)?;
         let entered = entered.clone();
         self.pool.run(move |memory| salt.hash(&entered, memory)).await?
+    }
+
+    /// Which of another system's recovery codes was entered: its place. All are compared in one turn of a thread,
+    /// and a hash that cannot be read is one that no code has. What they cost together is bounded when they are
+    /// taken over ([`check_imported_codes`]).
+    pub async fn imported_code(&self, hashes: &[String], entered: &Secret<String>) -> Result<Option<u32>, VaultError> {
+        let (hashes, entered) = (imported::parsed(hashes), entered.clone());
+        self.pool.run(move |memory| imported::place(&hashes, &entered, memory)).await
     }
 
     /// A fresh set of recovery codes with their hashes, under one fresh salt.

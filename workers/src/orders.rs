@@ -131,6 +131,7 @@ pub fn noticed(event: &Event) -> Option<Notice> {
         | Event::RetentionApplied(_)
         | Event::EmailClaimed(_)
         | Event::EmailReleased(_)
+        | Event::NumbersReserved(_)
         | Event::ApiKeyIssued(_)
         | Event::ApiKeyRevoked(_)
         | Event::HistoryAccessed(_) => return None,

@@ -16,7 +16,8 @@ use crate::{
     personal::Personal,
     secret::Secret,
     state::{Device, Progress, RecoveryCodes, RecoverySet, Verification},
-    values::{Channel, EnteredCode, FactorKind, MethodKind, PasswordHash, Purpose, normalize_recovery_code},
+    time::Timestamp,
+    values::{Channel, EnteredCode, FactorKind, MethodKind, Purpose, normalize_recovery_code},
 };
 
 /// So that no hash is asked for of something endless.
@@ -54,8 +55,8 @@ impl Rules<'_> {
     ) -> Ruling {
         let verification = self.driven(id)?;
         self.open(verification)?;
-        if verification.attempts.is_some() {
-            // Checks of an address are completed by the calls that act on them.
+        if verification.attempts.is_some() || verification.purpose == Purpose::Open {
+            // Checks of an address, and those without a purpose, are completed by the calls that act on them.
             return Err(invalid("purpose", "this verification has a call of its own").into());
         }
         match self.judge(id, verification, kind, method_id, code)? {
@@ -79,10 +80,7 @@ impl Rules<'_> {
         method_id: Option<MethodId>,
         code: &EnteredCode,
     ) -> Ruling<Judgement> {
-        let kind = match kind {
-            Some(kind) => kind,
-            None => self.kind_of(verification, method_id, code)?,
-        };
+        let (kind, method_id) = self.meant(verification, kind, method_id, code)?;
         match kind {
             FactorKind::RecoveryCode => self.judge_recovery_code(id, verification, code),
             FactorKind::Totp => self.judge_totp(id, verification, method_id, code),
@@ -97,6 +95,24 @@ impl Rules<'_> {
                 }
                 self.judge_sent(id, verification, Channel::Email, None, code)
             }
+        }
+    }
+
+    /// The kind and the method that are meant: what was named, or else what the verification was started with.
+    pub(super) fn meant(
+        &self,
+        verification: &Verification,
+        kind: Option<FactorKind>,
+        method_id: Option<MethodId>,
+        code: &EnteredCode,
+    ) -> Ruling<(FactorKind, Option<MethodId>)> {
+        match (kind, method_id, verification.asked) {
+            (Some(kind), None, Some(asked)) if kind == asked.kind => Ok((kind, asked.method_id)),
+            (None, None, Some(asked)) if normalize_recovery_code(code.expose()).is_none() => {
+                Ok((asked.kind, asked.method_id))
+            }
+            (Some(kind), method_id, _) => Ok((kind, method_id)),
+            (None, method_id, _) => Ok((self.kind_of(verification, method_id, code)?, method_id)),
         }
     }
 
@@ -274,11 +290,11 @@ impl Rules<'_> {
                 }
             }
             RecoveryCodes::Imported(Personal::Known(hashes)) => {
-                for (index, hash) in (0..).zip(hashes) {
-                    if self.password_matches(&PasswordHash(hash.clone()), entered)? {
-                        place = Some(index);
-                    }
-                }
+                let need = Need::ImportedCode { hashes: hashes.clone(), entered: entered.clone() };
+                let Fact::ImportedCode(found) = self.context.evidence.fact(need)? else {
+                    return Err(Refusal::Conflict.into());
+                };
+                place = *found;
             }
             RecoveryCodes::Ours(Personal::Erased) | RecoveryCodes::Imported(Personal::Erased) => {}
         }
@@ -286,11 +302,7 @@ impl Rules<'_> {
     }
 
     fn succeed(&self, id: VerificationId, verification: &Verification, proof: Proof) -> Decision {
-        let policy = self.context.policy;
-        let usable_until = self.now().plus(match verification.purpose {
-            Purpose::AddMethod => policy.authorization_lives,
-            _ => policy.verification_fresh,
-        });
+        let usable_until = self.usable_until(verification.purpose);
         let remaining = proof.recovery_code.as_ref().map(|used| used.remaining);
         let kind = proof.kind;
         let mut events = proved(id, verification, proof, usable_until, false);
@@ -302,6 +314,15 @@ impl Rules<'_> {
         });
         let verified = Verified { verification_id: id, usable_until, session, recovery_codes_remaining: remaining };
         Decision::accept(events, Outcome::Verified(verified))
+    }
+
+    /// How long a completed verification may be used.
+    pub(super) fn usable_until(&self, purpose: Purpose) -> Timestamp {
+        let policy = self.context.policy;
+        self.now().plus(match purpose {
+            Purpose::AddMethod => policy.authorization_lives,
+            _ => policy.verification_fresh,
+        })
     }
 
     /// The proof of the address of a password reset, or none while it is a wrong one.
@@ -332,7 +353,7 @@ pub(super) fn proved(
     verification_id: VerificationId,
     verification: &Verification,
     proof: Proof,
-    usable_until: crate::time::Timestamp,
+    usable_until: Timestamp,
     needs_second_factor: bool,
 ) -> Vec<Event> {
     let mut events = Vec::new();

@@ -16,13 +16,14 @@ use crate::{
     ids::{MethodId, VerificationId},
     outcome::{MethodView, Outcome, Refusal, TotpEnrollment},
     personal::Personal,
-    state::{Device, Enrollment},
-    time::Seconds,
+    policy::Policy,
+    state::{Account, Device, Enrollment},
+    time::{Seconds, Timestamp},
     values::{Channel, Credential, EnteredCode, FactorKind, Label, MethodKind, PhoneNumber, Purpose, TotpSecret},
 };
 
 impl Rules<'_> {
-    fn next_method_id(&self) -> MethodId {
+    pub(super) fn next_method_id(&self) -> MethodId {
         MethodId(self.state.last_method_id.saturating_add(1))
     }
 
@@ -126,35 +127,14 @@ impl Rules<'_> {
 
     /// An account without a method may text few numbers, few times a day: nobody turns sign-ups into texts.
     pub(super) fn first_method_may_text(&self, number: &PhoneNumber) -> Ruling<()> {
-        if !self.state.methods.is_empty() {
-            return Ok(());
+        match self.state.first_text_waits_until(number, self.context.policy, self.now()) {
+            Some(until) => Err(Refusal::RateLimited { retry_after: self.until(until) }.into()),
+            None => Ok(()),
         }
-        let window = Seconds::days(1);
-        let texts: Vec<_> = self
-            .state
-            .sends
-            .iter()
-            .filter(|send| send.channel == Channel::Sms && self.now() < send.at.plus(window))
-            .collect();
-        let mut numbers: BTreeSet<&str> = texts
-            .iter()
-            .filter_map(|send| send.method_id)
-            .filter_map(|id| self.state.enrollments.get(&id).and_then(enrolls_number))
-            .map(PhoneNumber::as_str)
-            .collect();
-        numbers.insert(number.as_str());
-        let policy = self.context.policy;
-        let too_many = texts.len() >= policy.first_method_texts_per_day as usize
-            || numbers.len() > policy.first_method_numbers_per_day as usize;
-        if too_many {
-            let first = texts.iter().map(|send| send.at).min().unwrap_or(self.now());
-            return Err(Refusal::RateLimited { retry_after: self.until(first.plus(window)) }.into());
-        }
-        Ok(())
     }
 
     /// The authorization to add one method: only for the credential that completed the check.
-    fn authorization(&self, credential: Credential) -> Ruling<VerificationId> {
+    pub(super) fn authorization(&self, credential: Credential) -> Ruling<VerificationId> {
         self.state
             .verifications
             .iter()
@@ -176,7 +156,7 @@ impl Rules<'_> {
             .ok_or_else(|| Refusal::NotFound.into())
     }
 
-    fn not_on_file(&self, device: &Device) -> Ruling<()> {
+    pub(super) fn not_on_file(&self, device: &Device) -> Ruling<()> {
         let same = |known: &Device| match (known, device) {
             (Device::Sms { phone_number: a, .. }, Device::Sms { phone_number: b, .. }) => a == b,
             (Device::Totp { secret: a, .. }, Device::Totp { secret: b, .. }) => a == b,
@@ -252,7 +232,7 @@ impl Rules<'_> {
         Ok(Err(Decision::reject(vec![rejected.into()], refusal)))
     }
 
-    fn enabled(
+    pub(super) fn enabled(
         &self,
         method_id: MethodId,
         enrollment: &Enrollment,
@@ -315,6 +295,28 @@ impl Rules<'_> {
     }
 }
 
+impl Account {
+    /// Until when an account without a method may not text this number, when it may not.
+    pub fn first_text_waits_until(&self, number: &PhoneNumber, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+        if !self.methods.is_empty() {
+            return None;
+        }
+        let window = Seconds::days(1);
+        let texts: Vec<_> =
+            self.sends.iter().filter(|send| send.channel == Channel::Sms && now < send.at.plus(window)).collect();
+        let mut numbers: BTreeSet<&str> = texts
+            .iter()
+            .filter_map(|send| send.method_id)
+            .filter_map(|id| self.enrollments.get(&id).and_then(enrolls_number))
+            .map(PhoneNumber::as_str)
+            .collect();
+        numbers.insert(number.as_str());
+        let too_many = texts.len() >= policy.first_method_texts_per_day as usize
+            || numbers.len() > policy.first_method_numbers_per_day as usize;
+        too_many.then(|| texts.iter().map(|send| send.at).min().unwrap_or(now).plus(window))
+    }
+}
+
 fn enrolls_number(enrollment: &Enrollment) -> Option<&PhoneNumber> {
     match &enrollment.device {
         Device::Sms { phone_number, .. } => phone_number.known(),
@@ -329,7 +331,7 @@ fn sms_started(method_id: MethodId, outcome: Outcome) -> Outcome {
     }
 }
 
-fn default_label(kind: MethodKind) -> Ruling<Label> {
+pub(super) fn default_label(kind: MethodKind) -> Ruling<Label> {
     let text = match kind.factor() {
         FactorKind::Totp => "Authenticator app",
         _ => "Phone",

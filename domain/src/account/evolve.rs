@@ -26,6 +26,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
     match event {
         Event::AccountRegistered(e) => {
             state.id = Some(e.account_id);
+            state.number = e.number;
             state.registered_at = Some(at);
             state.phase = Phase::Unconfirmed { expires_at: e.expires_at };
             state.email = Some(e.email.clone());
@@ -33,6 +34,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         }
         Event::AccountImported(e) => {
             state.id = Some(e.account_id);
+            state.number = e.number;
             state.registered_at = Some(at);
             state.phase = Phase::Confirmed;
             state.email = Some(e.email.clone());
@@ -206,8 +208,9 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             state.reset = true;
         }
         Event::AccountErased(_) => {
-            let (id, registered_at) = (state.id, state.registered_at);
-            state = Account { id, registered_at, phase: Phase::Erased, last_event_at: Some(at), ..Account::default() };
+            let (id, number, registered_at) = (state.id, state.number, state.registered_at);
+            let phase = Phase::Erased;
+            state = Account { id, number, registered_at, phase, last_event_at: Some(at), ..Account::default() };
         }
         // Events of other streams, and those that views alone care for.
         Event::SendStarted(_)
@@ -218,6 +221,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         | Event::RetentionApplied(_)
         | Event::EmailClaimed(_)
         | Event::EmailReleased(_)
+        | Event::NumbersReserved(_)
         | Event::ApiKeyIssued(_)
         | Event::ApiKeyRevoked(_)
         | Event::HistoryAccessed(_) => {}
@@ -239,6 +243,7 @@ pub(super) fn started(event: &VerificationStarted, at: Timestamp) -> Verificatio
         yields_session: event.yields_session,
         started_at: at,
         progress: Progress::Pending { expires_at: event.expires_at },
+        asked: event.asked,
         attempts: event.attempts,
         failures: 0,
         recovery_failures: 0,
@@ -331,6 +336,8 @@ fn succeeded(state: &mut Account, e: &VerificationSucceeded, at: Timestamp) {
     if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
         // The proof of an address alone says nothing about the account's factors.
         counts = verification.attempts.is_none() || matches!(verification.progress, Progress::HalfDone { .. });
+        // One that was started without a purpose has that of the command which brought the code.
+        verification.purpose = e.purpose;
         verification.progress = match (e.needs_second_factor, verification.progress) {
             (true, Progress::Pending { expires_at } | Progress::HalfDone { expires_at }) => {
                 Progress::HalfDone { expires_at }

@@ -16,6 +16,9 @@ use crate::{
 
 /// The shortest TOTP key that is taken over, in bits.
 const LEAST_SECRET_BITS: u32 = 80;
+/// The most recovery codes that are taken over: another system's codes have a salt each, so that an attempt costs
+/// as many hashes as there are codes.
+const MOST_RECOVERY_CODES: usize = 20;
 
 impl Rules<'_> {
     /// One event per account: nothing is half imported.
@@ -32,10 +35,14 @@ impl Rules<'_> {
         if import.methods.is_empty() && !import.recovery_codes.is_empty() {
             return Err(invalid("recovery_codes", "need a method beside them").into());
         }
+        if import.recovery_codes.len() > MOST_RECOVERY_CODES {
+            return Err(invalid("recovery_codes", "are 20 at most: each attempt is checked against all of them").into());
+        }
         check_methods(&import.methods)?;
         if !self.claims(&import.email)? {
             return Err(Refusal::Conflict.into());
         }
+        let number = self.account_number()?;
         let imported = AccountImported {
             account_id: import.account_id,
             email: Personal::Known(import.email.clone()),
@@ -44,6 +51,7 @@ impl Rules<'_> {
             methods: import.methods.clone(),
             recovery_code_count: u32::try_from(import.recovery_codes.len()).unwrap_or(u32::MAX),
             recovery_codes: (!import.recovery_codes.is_empty()).then(|| Personal::Known(import.recovery_codes.clone())),
+            number: Some(number),
         };
         let outcome = Outcome::Registered { account_id: import.account_id, email_verified: true };
         Ok(Decision::accept(vec![imported.into()], outcome))

@@ -19,25 +19,28 @@ impl Rules<'_> {
     }
 
     pub(super) fn relabel_method(&self, method_id: MethodId, label: &Label) -> Ruling {
-        self.credential()?;
-        self.confirmed()?;
-        let mut view = self.view_of_method(method_id)?;
-        let events = if view.label.as_deref() == Some(label.as_str()) {
-            Vec::new()
-        } else {
-            view.label = Some(label.as_str().to_owned());
-            vec![MethodRelabelled { method_id, label: Personal::Known(label.clone()) }.into()]
-        };
-        Ok(Decision::accept(events, Outcome::MethodChanged { method: view }))
+        self.change_method(method_id, Some(label), false)
     }
 
     pub(super) fn set_primary_method(&self, method_id: MethodId) -> Ruling {
+        self.change_method(method_id, None, true)
+    }
+
+    /// Both, or nothing: what was asked for together is one decision.
+    pub(super) fn change_method(&self, method_id: MethodId, label: Option<&Label>, make_primary: bool) -> Ruling {
         self.credential()?;
         self.confirmed()?;
-        let mut view = self.view_of_method(method_id)?;
-        let events = if view.is_primary { Vec::new() } else { vec![PrimaryMethodChanged { method_id }.into()] };
-        view.is_primary = true;
-        Ok(Decision::accept(events, Outcome::MethodChanged { method: view }))
+        let mut method = self.view_of_method(method_id)?;
+        let mut events = Vec::new();
+        if let Some(label) = label.filter(|label| method.label.as_deref() != Some(label.as_str())) {
+            method.label = Some(label.as_str().to_owned());
+            events.push(MethodRelabelled { method_id, label: Personal::Known(label.clone()) }.into());
+        }
+        if make_primary && !method.is_primary {
+            method.is_primary = true;
+            events.push(PrimaryMethodChanged { method_id }.into());
+        }
+        Ok(Decision::accept(events, Outcome::MethodChanged { method }))
     }
 
     /// The fresh verification that the caller named, for this purpose.

@@ -5,11 +5,13 @@
 
 mod access_tokens;
 mod attempts;
+mod checks;
 mod codes;
 mod enrollment;
 mod evolve;
 mod lifecycle;
 mod methods;
+mod offers;
 mod password;
 mod queries;
 mod registration;
@@ -80,6 +82,8 @@ fn rule(state: &Account, command: &Command, context: &Context<'_>) -> Ruling {
         Command::StartVerification { purpose, action, target } => {
             rules.start_verification(*purpose, action.as_ref(), *target)
         }
+        Command::StartCheck { purpose, kind, method_id } => rules.start_check(*purpose, *kind, *method_id),
+        Command::CheckAndAct { check, act } => rules.check_and_act(check, *act),
         Command::SendCode { verification_id, channel, method_id } => {
             rules.send_code(*verification_id, *channel, *method_id)
         }
@@ -94,6 +98,11 @@ fn rule(state: &Account, command: &Command, context: &Context<'_>) -> Ruling {
         Command::StartTotpEnrollment => rules.start_totp_enrollment(),
         Command::StartSmsEnrollment { phone_number } => rules.start_sms_enrollment(phone_number),
         Command::EnableMethod { method_id, code, label } => rules.enable_method(*method_id, code, label.as_ref()),
+        Command::OfferTotpKey => rules.offer_totp_key(),
+        Command::EnableOfferedTotp { secret, code, label } => rules.enable_offered_totp(secret, code, label.as_ref()),
+        Command::ChangeMethod { method_id, label, make_primary } => {
+            rules.change_method(*method_id, label.as_ref(), *make_primary)
+        }
         Command::RelabelMethod { method_id, label } => rules.relabel_method(*method_id, label),
         Command::SetPrimaryMethod { method_id } => rules.set_primary_method(*method_id),
         Command::DisableMethod { method_id, verification_id } => rules.disable_method(*method_id, *verification_id),

@@ -8,9 +8,9 @@ use crate::{
     ids::{AccessTokenId, AccountId, MethodId, SessionId, VerificationId},
     outcome::MethodView,
     secret::TokenHash,
-    state::{Account, Device, Phase, Session},
+    state::{Account, Device, Phase, Session, Verification},
     time::Timestamp,
-    values::{Caller, Credential},
+    values::{Caller, Credential, Purpose},
 };
 
 /// What a bearer token says it is.
@@ -131,6 +131,12 @@ impl Account {
     /// All methods, by number.
     pub fn methods_view(&self, now: Timestamp) -> Vec<MethodView> {
         self.methods.keys().filter_map(|id| self.method_view(*id, now)).collect()
+    }
+
+    /// Whether this credential may add a method now.
+    pub fn may_add_method(&self, credential: Credential, now: Timestamp) -> bool {
+        let authorizes = |check: &Verification| check.is_usable(Purpose::AddMethod, credential, now);
+        self.is_live(credential, now) && self.verifications.values().any(authorizes)
     }
 
     /// The account at a glance; `None` when there is none.

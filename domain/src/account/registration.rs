@@ -52,6 +52,7 @@ impl Rules<'_> {
         if vouch && !self.claims(email)? {
             return Err(Refusal::Conflict.into());
         }
+        let number = self.account_number()?;
         let expires_at = self.now().plus(policy.unconfirmed_account_lives);
         let mut events: Vec<Event> = vec![
             AccountRegistered {
@@ -60,6 +61,7 @@ impl Rules<'_> {
                 password,
                 registered_by: client,
                 expires_at,
+                number: Some(number),
             }
             .into(),
         ];
@@ -94,6 +96,7 @@ impl Rules<'_> {
             yields_session: false,
             attempts: Some(self.context.policy.confirmation_attempts),
             expires_at,
+            asked: None,
         }
     }
 

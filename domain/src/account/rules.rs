@@ -6,7 +6,7 @@ use crate::{
     decision::{Context, Ruling},
     events::{AccessTokenRevoked, Event, RevocationReason, SessionRevoked},
     evidence::{Claim, Fact, FreshRecoveryCodes, Need},
-    ids::{AccessTokenId, SessionId, VerificationId},
+    ids::{AccessTokenId, AccountNumber, SessionId, VerificationId},
     limits::Charge,
     outcome::Refusal,
     secret::SecretText,
@@ -119,10 +119,7 @@ impl Rules<'_> {
 
     /// A completed verification of this purpose that the credential may use now; each is used once.
     pub(super) fn usable(&self, verification: &Verification, purpose: Purpose, credential: Credential) -> bool {
-        verification.purpose == purpose
-            && verification.started_by == Some(credential)
-            && matches!(verification.progress,
-                Progress::Verified { usable_until, .. } if self.now() < usable_until)
+        verification.is_usable(purpose, credential, self.now())
     }
 
     /// The limiter's word.
@@ -161,6 +158,14 @@ impl Rules<'_> {
         let count = self.context.policy.recovery_codes;
         match self.context.evidence.fact(Need::FreshRecoveryCodes { count })? {
             Fact::FreshRecoveryCodes(fresh) => Ok(fresh.clone()),
+            _ => Err(Refusal::Conflict.into()),
+        }
+    }
+
+    /// The number that the account to be is given.
+    pub(super) fn account_number(&self) -> Ruling<AccountNumber> {
+        match self.context.evidence.fact(Need::AccountNumber)? {
+            Fact::AccountNumber(number) => Ok(*number),
             _ => Err(Refusal::Conflict.into()),
         }
     }

@@ -41,7 +41,7 @@ impl Rules<'_> {
             | Purpose::RegenerateRecoveryCodes
             | Purpose::EraseAccount
             | Purpose::StepUp => {}
-            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::Enroll | Purpose::ResetPassword => {
+            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::Enroll | Purpose::ResetPassword | Purpose::Open => {
                 return Err(invalid("purpose", "has a call of its own").into());
             }
         }
@@ -85,6 +85,7 @@ impl Rules<'_> {
             yields_session: purpose == Purpose::SignIn,
             attempts: None,
             expires_at: self.now().plus(self.context.policy.verification_lives),
+            asked: None,
         }
     }
 
@@ -128,6 +129,8 @@ impl Account {
             Purpose::SignIn => policy.email_for_sign_in,
             Purpose::StepUp => policy.email_for_step_up,
             Purpose::Enroll => false,
+            // For some of what it may become; whether for that one, the command that brings the code finds.
+            Purpose::Open => policy.email_for_sign_in || policy.email_for_changes,
             Purpose::AddMethod | Purpose::DisableMethod | Purpose::RegenerateRecoveryCodes | Purpose::EraseAccount => {
                 policy.email_for_changes
             }
@@ -257,6 +260,13 @@ impl crate::state::Device {
 }
 
 impl Verification {
+    /// Completed for this purpose by this credential, and neither used nor too old.
+    pub(super) fn is_usable(&self, purpose: Purpose, credential: Credential, now: Timestamp) -> bool {
+        self.purpose == purpose
+            && self.started_by == Some(credential)
+            && matches!(self.progress, Progress::Verified { usable_until, .. } if now < usable_until)
+    }
+
     /// Whether the methods on file and the recovery codes may complete it: all but the checks of an address.
     pub(super) fn offers_methods(&self) -> bool {
         match self.purpose {

@@ -2,7 +2,7 @@
 //! numbers and times at their ends.
 
 use domain::{
-    commands::{AccountImport, Command, SecondFactor},
+    commands::{AccountImport, Act, Check, Command, SecondFactor},
     events::*,
     ids::*,
     personal::Personal,
@@ -93,6 +93,7 @@ impl Any {
             Purpose::EraseAccount,
             Purpose::ResetPassword,
             Purpose::StepUp,
+            Purpose::Open,
         ])
     }
     fn amr(&mut self) -> Vec<Amr> {
@@ -173,6 +174,7 @@ impl Any {
                 password: self.option(|any| any.personal(password_hash(PASSWORD))),
                 registered_by: self.option(|_| KEY),
                 expires_at,
+                number: self.option(|any| AccountNumber(any.count())),
             }
             .into(),
             1 => EmailVerified { verification_id: self.option(Self::verification), vouched_by: None }.into(),
@@ -215,6 +217,7 @@ impl Any {
                 yields_session: self.bool(),
                 attempts: self.option(Self::count),
                 expires_at,
+                asked: self.option(|any| AskedWith { kind: any.kind(), method_id: any.option(Self::method) }),
             }
             .into(),
             10 => CodeIssued {
@@ -357,12 +360,14 @@ impl Any {
                 methods: self.list(Self::imported),
                 recovery_codes: self.option(|any| any.personal(vec!["x".to_owned()])),
                 recovery_code_count: self.count(),
+                number: self.option(|any| AccountNumber(any.count())),
             }
             .into(),
             // Rare, or little would be left to look at.
             35 if self.below(10) == 0 => AccountErased { verification_id: self.option(Self::verification) }.into(),
             35 | 36 => RetentionApplied { before: expires_at }.into(),
             37 => EmailClaimed { account_id: self.personal(ACCOUNT) }.into(),
+            38 if self.bool() => NumbersReserved { first: AccountNumber(self.count()), count: self.count() }.into(),
             38 => EmailReleased { reason: self.reason() }.into(),
             39 => ApiKeyIssued {
                 api_key_id: KEY,
@@ -392,12 +397,17 @@ impl Any {
         ])
     }
 
+    fn act(&mut self) -> Act {
+        let method_id = self.option(Self::method);
+        self.of(&[Act::SignIn, Act::AuthorizeMethod, Act::DisableMethod { method_id }, Act::RegenerateRecoveryCodes])
+    }
+
     pub fn command(&mut self) -> Command {
         let (verification_id, method_id) = (self.verification(), self.method());
         let (code, some_id) = (entered(&self.code()), self.option(Self::verification));
         let (password, new) = (Secret::new(PASSWORD.to_owned()), Secret::new(OTHER_PASSWORD.to_owned()));
         let password = self.option(|_| password);
-        match self.below(29) {
+        match self.below(33) {
             0 => Command::RegisterAccount {
                 account_id: ACCOUNT,
                 email: self.email(),
@@ -450,6 +460,24 @@ impl Any {
                     second_factor: Some(SecondFactor { kind: None, method_id: None, code }),
                     new,
                 },
+            ]),
+            28 => {
+                let (kind, method_id) = (self.kind(), self.option(Self::method));
+                Command::StartCheck { purpose: self.purpose(), kind, method_id }
+            }
+            29 | 30 => Command::CheckAndAct {
+                check: Check {
+                    verification_id: some_id,
+                    kind: self.option(Self::kind),
+                    method_id: self.option(Self::method),
+                    code,
+                },
+                act: self.act(),
+            },
+            31 => self.of(&[
+                Command::OfferTotpKey,
+                Command::EnableOfferedTotp { secret: TotpSecret::new(vec![1; 20]), code, label: None },
+                Command::ChangeMethod { method_id, label: Some(label("y")), make_primary: true },
             ]),
             _ => Command::ImportAccount {
                 import: Box::new(AccountImport {

@@ -71,6 +71,7 @@ pub fn registered() -> Event {
         password: Some(Personal::Known(password_hash(PASSWORD))),
         registered_by: None,
         expires_at: after(Seconds::hours(24)),
+        number: Some(AccountNumber(7)),
     }
     .into()
 }
@@ -214,6 +215,7 @@ pub fn started(id: VerificationId, purpose: Purpose, by: Option<Credential>) -> 
         yields_session: false,
         attempts: None,
         expires_at: after(Seconds::minutes(15)),
+        asked: None,
     }
 }
 /// The second factor is asked for: driven by its own token, it will yield a session.

@@ -9,13 +9,14 @@ use domain::{
     entropy::Entropy,
     events::{Event, RecoveryCodeHash, RecoveryCodeHashes},
     evidence::{Claim, Evidence, Fact, FreshRecoveryCodes, Need},
+    ids::AccountNumber,
     limits::{Charge, LimitName},
     outcome::{Outcome, Refusal},
     policy::Policy,
     secret::{Secret, to_hex},
     state::Account,
     time::{Seconds, Timestamp},
-    values::{Caller, Challenge, EnteredCode, Origin, PasswordHash, normalize_recovery_code},
+    values::{Caller, Challenge, EnteredCode, Origin, PasswordHash, TotpSecret, normalize_recovery_code},
 };
 use sha2::{Digest, Sha256};
 
@@ -197,6 +198,15 @@ impl<D: Decider> Scene<D> {
                 let refused = charges.iter().any(|charge| Some(charge.name) == self.full);
                 Fact::Allowance(if refused { Err(LIMITER_WAIT) } else { Ok(()) })
             }
+            Need::ImportedCode { hashes, entered } => {
+                let place = hashes.iter().position(|hash| *hash == password_hash(entered.expose()).0);
+                Fact::ImportedCode(place.map(|place| u32::try_from(place).unwrap()))
+            }
+            Need::OfferedTotpKey { account_id, method_id, half_hour } => {
+                let key = Sha256::digest(format!("{account_id} {method_id} {half_hour}"));
+                Fact::OfferedTotpKey(TotpSecret::new(key[..20].to_vec()))
+            }
+            Need::AccountNumber => Fact::AccountNumber(AccountNumber(7)),
             Need::EmailClaim(_) => Fact::EmailClaim(self.claim),
         }
     }

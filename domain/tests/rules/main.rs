@@ -1,8 +1,10 @@
 //! The rules, as sentences: what happened, who asks what and when, what follows.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod account_numbers;
 mod addresses;
 mod any;
+mod checks;
 mod enrollment;
 mod folding;
 mod histories;
@@ -12,6 +14,7 @@ mod lifecycle;
 mod locks;
 mod methods;
 mod numbers;
+mod offers;
 mod passwords;
 mod properties;
 mod recovery;

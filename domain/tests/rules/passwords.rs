@@ -94,6 +94,7 @@ fn the_current_password_must_be_given_when_there_is_one() {
         password: None,
         registered_by: Some(KEY),
         expires_at: after(Seconds::hours(24)),
+        number: None,
     };
     let scene = given([without.into(), confirmed(), session(SESSION, Aal::Aal1)]).by(SIGNED_IN);
     scene.when(change(None, OTHER_PASSWORD)).then_named(&["PasswordSet"]);

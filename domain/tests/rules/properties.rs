@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    commands::{Command, SecondFactor},
+    account::totp_code,
+    commands::{Act, Check, Command, SecondFactor, TotpParameters},
     events::*,
     ids::{MethodId, VerificationId},
-    outcome::Refusal,
+    outcome::{Outcome, Refusal},
     policy::Policy,
     secret::Secret,
     state::{Account, Device, Progress},
@@ -84,7 +85,7 @@ impl World {
         let right = match kind {
             FactorKind::Totp => match &self.scene.state.methods.get(&method?)?.device {
                 Device::Totp { secret, parameters, .. } => {
-                    Some(domain::account::totp_code(secret.known()?, *parameters, step_at(self.scene.now)))
+                    Some(totp_code(secret.known()?, *parameters, step_at(self.scene.now)))
                 }
                 Device::Sms { .. } => None,
             },
@@ -101,6 +102,7 @@ impl World {
     }
 
     /// The caller and the command of a step, as far as there is something to do.
+    #[expect(clippy::too_many_lines, reason = "one arm per step")]
     fn command(&self, step: &Step) -> Option<(Caller, Command)> {
         let own = |id| Caller::Verification(id);
         let methods: Vec<MethodId> = self.scene.state.methods.keys().copied().collect();
@@ -151,7 +153,7 @@ impl World {
                 let (id, by) = pick(&enrollments, id)?;
                 let right = match &self.scene.state.enrollments.get(&id)?.device {
                     Device::Totp { secret, parameters, .. } => {
-                        domain::account::totp_code(secret.known()?, *parameters, step_at(self.scene.now))
+                        totp_code(secret.known()?, *parameters, step_at(self.scene.now))
                     }
                     Device::Sms { .. } => {
                         let codes = &self.scene.state.enrollments.get(&id)?.codes;
@@ -194,8 +196,49 @@ impl World {
                 (support(), Command::UnlockMethod { kind, reason: text("asked") })
             }
             Step::Reset => (support(), Command::ResetTwoFactor { reason: text("asked") }),
+            Step::Check(by, open, kind, method) => {
+                let kind = pick(&kinds, kind)?;
+                let purpose = if open { Purpose::Open } else { Purpose::AddMethod };
+                (caller(by)?, Command::StartCheck { purpose, kind, method_id: self.method(kind, method) })
+            }
+            Step::Act(by, act, kind, method, alone, answer) => {
+                let (check, by) = self.check_to_act(caller(by)?, kind, method, alone, answer)?;
+                (by, Command::CheckAndAct { check, act: act_of(act, pick(&methods, method))? })
+            }
+            Step::AddOffered(by, answer) => self.adding_what_is_offered(caller(by)?, answer)?,
             Step::EndSession => (product_client(), Command::RevokeSession { session_id: OTHER_SESSION }),
         })
+    }
+
+    /// A code that comes with a command: of the last check that was asked for, or alone.
+    fn check_to_act(&self, by: Caller, kind: u8, method: u8, alone: bool, answer: Answer) -> Option<(Check, Caller)> {
+        let mut asked = self.scene.state.verifications.iter().rev();
+        let asked = asked.find_map(|(id, check)| match check.progress {
+            Progress::Pending { .. } => Some((*id, check.asked?, check.started_by?)),
+            _ => None,
+        });
+        if let (Some((id, asked, started_by)), false) = (asked, alone) {
+            let code = entered(&self.code(asked.kind, asked.method_id, id, answer)?);
+            let by = Self::callers().into_iter().find(|caller| caller.credential() == Some(started_by))?;
+            return Some((Check { verification_id: Some(id), kind: None, method_id: None, code }, by));
+        }
+        let (kind, method_id, code) = if kind.is_multiple_of(5) {
+            let salt = &self.salts[usize::from(kind) % self.salts.len()];
+            (FactorKind::RecoveryCode, None, recovery_codes(salt, 10).0.swap_remove(usize::from(method % 10)))
+        } else {
+            let method_id = self.method(FactorKind::Totp, method);
+            let nowhere = VerificationId(uuid::Uuid::nil());
+            (FactorKind::Totp, method_id, self.code(FactorKind::Totp, method_id, nowhere, answer)?)
+        };
+        Some((Check { verification_id: None, kind: Some(kind), method_id, code: entered(&code) }, by))
+    }
+
+    fn adding_what_is_offered(&self, by: Caller, answer: Answer) -> Option<(Caller, Command)> {
+        let offered = self.scene.clone().by(by.clone()).when(Command::OfferTotpKey);
+        let Ok(Outcome::TotpEnrollmentStarted(offer)) = offered.decision.outcome else { return None };
+        let right = totp_code(&offer.secret, TotpParameters::DEFAULT, step_at(self.scene.now));
+        let code = entered(&if matches!(answer, Answer::Right) { right } else { other_than(&right) });
+        Some((by, Command::EnableOfferedTotp { secret: offer.secret, code, label: None }))
     }
 
     /// The last completed verification for it, and who may use that.
@@ -219,9 +262,7 @@ impl World {
         for event in &told.decision.events {
             self.seen.witness(event, &before, &command);
         }
-        if let Ok(domain::outcome::Outcome::RecoveryCodes { .. } | domain::outcome::Outcome::MethodEnabled { .. }) =
-            told.decision.outcome
-        {
+        if let Ok(Outcome::RecoveryCodes { .. } | Outcome::MethodEnabled { .. }) = told.decision.outcome {
             self.salts.push(format!("salt {}", before.commands));
         }
         self.scene = told.next();
@@ -256,6 +297,18 @@ impl World {
     }
 }
 
+fn act_of(number: u8, target: Option<MethodId>) -> Option<Act> {
+    let acts = [
+        Act::SignIn,
+        Act::AuthorizeMethod,
+        Act::AuthorizeMethod,
+        Act::RegenerateRecoveryCodes,
+        Act::DisableMethod { method_id: target },
+        Act::DisableMethod { method_id: None },
+    ];
+    pick(&acts, number)
+}
+
 fn product_client() -> Caller {
     client(&[Scope::AccountsWrite])
 }
@@ -274,6 +327,20 @@ fn with_other_digits(command: &Command, salts: &[String]) -> Vec<Command> {
             for code in salts.iter().flat_map(|salt| recovery_codes(salt, 10).0).chain(["BBBB-BBBB-BBBB-BBBB".into()]) {
                 others.push(Command::UseRecoveryCode { verification_id: *verification_id, code: entered(&code) });
             }
+        }
+        Command::CheckAndAct { check, act } => {
+            let code = check.code.expose();
+            let is_recovery = domain::values::normalize_recovery_code(code).is_some();
+            let digits = [Some("000000".to_owned()), code.parse::<u32>().is_ok().then(|| other_than(code))];
+            let codes = salts.iter().flat_map(|salt| recovery_codes(salt, 10).0);
+            let codes: Vec<String> = if is_recovery { codes.collect() } else { digits.into_iter().flatten().collect() };
+            for code in codes {
+                others.push(Command::CheckAndAct { check: Check { code: entered(&code), ..check.clone() }, act: *act });
+            }
+        }
+        Command::EnableOfferedTotp { secret, code, label } => {
+            let code = entered(&other_than(code.expose()));
+            others.push(Command::EnableOfferedTotp { secret: secret.clone(), code, label: label.clone() });
         }
         Command::EnableMethod { method_id, code, .. } => others.push(enable(method_id.0, &other_than(code.expose()))),
         _ => {}

@@ -167,6 +167,7 @@ fn imported_codes_keep_their_form_and_work_once() {
         }],
         recovery_codes: Some(Personal::Known(["one-a", "two-b"].map(|code| password_hash(code).0).to_vec())),
         recovery_code_count: 2,
+        number: None,
     };
     let scene = given([imported.into(), signing_in(CHECK)]).by(CHECKED);
     let told = scene.clone().when(using(" two-b ")).accepted();

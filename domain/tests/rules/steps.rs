@@ -31,6 +31,12 @@ pub enum Step {
     Unlock(u8),
     Reset,
     EndSession,
+    /// By whom, without a purpose or to add a method, kind, method.
+    Check(u8, bool, u8, u8),
+    /// By whom, what, kind, method, with a verification that was started for it or alone.
+    Act(u8, u8, u8, u8, bool, Answer),
+    /// The app that was set up with what is offered.
+    AddOffered(u8, Answer),
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -58,5 +64,9 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => n().prop_map(Step::Unlock),
         1 => proptest::bool::weighted(0.2).prop_map(|rare| if rare { Step::Reset } else { Step::Wait(1) }),
         1 => Just(Step::EndSession),
+        3 => (n(), any::<bool>(), n(), n()).prop_map(|(by, open, kind, method)| Step::Check(by, open, kind, method)),
+        8 => (n(), n(), n(), n(), any::<bool>(), answer())
+            .prop_map(|(by, act, kind, method, alone, code)| Step::Act(by, act, kind, method, alone, code)),
+        1 => (n(), answer()).prop_map(|(by, code)| Step::AddOffered(by, code)),
     ]
 }

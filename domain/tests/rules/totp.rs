@@ -175,6 +175,7 @@ fn imported_devices_have_their_own_parameters() {
         methods: vec![method],
         recovery_codes: None,
         recovery_code_count: 0,
+        number: None,
     };
     let scene = signing_in_with(vec![imported.into()]);
     let code = domain::account::totp_code(&secret(9), parameters, START.as_seconds() / 60);

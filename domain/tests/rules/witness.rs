@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    commands::Command,
+    commands::{Check, Command},
     events::*,
     ids::{MethodId, VerificationId},
     state::Account,
@@ -39,7 +39,9 @@ impl Witness {
             Event::RecoveryCodeUsed(e) => {
                 assert!(self.used_codes.insert((e.set, e.index)), "a used recovery code never works twice");
                 self.wrong_in_a_row = 0;
-                if let Command::UseRecoveryCode { code, .. } = command {
+                if let Command::UseRecoveryCode { code, .. } | Command::CheckAndAct { check: Check { code, .. }, .. } =
+                    command
+                {
                     assert!(!self.once_right.contains(code.expose()), "in clear neither");
                     self.once_right.push(code.expose().clone());
                 }
@@ -54,7 +56,9 @@ impl Witness {
                     self.guesses.remove(&e.kind);
                     self.wrong_in_a_row = 0;
                 }
-                if let Command::SubmitCode { code, .. } = command {
+                if let Command::SubmitCode { code, .. } | Command::CheckAndAct { check: Check { code, .. }, .. } =
+                    command
+                {
                     self.once_right.push(code.expose().clone());
                 }
             }

@@ -43,6 +43,7 @@ fn registered() -> Event {
         password: Some(Personal::Known(PasswordHash("$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA".to_owned()))),
         registered_by: None,
         expires_at: Timestamp::from_seconds(1_795_608_000),
+        number: None,
     }
     .into()
 }
@@ -146,6 +147,7 @@ fn a_tag_is_the_place_of_the_value() {
         ],
         recovery_codes: None,
         recovery_code_count: 0,
+        number: None,
     }
     .into();
     let written = written(&event, &key);

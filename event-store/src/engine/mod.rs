@@ -11,6 +11,7 @@ mod follow;
 mod history;
 mod load;
 mod needs;
+mod numbers;
 mod password_reset;
 mod queues;
 mod receipts;
@@ -33,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vault::{Hasher, VaultError};
 
-use self::{follow::Follower, password_reset::Shadow, queues::Queues, states::States};
+use self::{follow::Follower, numbers::Numbers, password_reset::Shadow, queues::Queues, states::States};
 use crate::{
     codec::CodecError,
     keys::{Keys, KeysError},
@@ -239,6 +240,8 @@ pub(crate) struct Inner {
     pub(crate) sign_ins: Queues,
     /// Answers for addresses that nobody holds, by idempotency key.
     pub(crate) shadows: Cache<[u8; 32], Shadow>,
+    /// Numbers of accounts that this process may give away.
+    pub(crate) numbers: Numbers,
     pub(crate) follower: Follower,
 }
 
@@ -253,6 +256,7 @@ impl Engine {
                 queues: Queues::default(),
                 sign_ins: Queues::default(),
                 shadows: Cache::new(SHADOWS),
+                numbers: Numbers::default(),
                 follower: Follower::new(),
                 parts,
             }),

@@ -5,6 +5,7 @@ use domain::{
     ids::StreamId,
     secret::Secret,
     time::Timestamp,
+    values::TotpSecret,
 };
 
 use super::{Engine, ExecuteError, Request};
@@ -31,8 +32,17 @@ impl Engine {
             Need::RecoveryCodeHash { set, entered } => {
                 Fact::RecoveryCodeHash(hasher.recovery_code_hash(set, entered).await?)
             }
+            Need::ImportedCode { hashes, entered } => Fact::ImportedCode(hasher.imported_code(hashes, entered).await?),
             Need::FreshRecoveryCodes { count } => Fact::FreshRecoveryCodes(hasher.fresh_recovery_codes(*count).await?),
             Need::Allowance(charges) => Fact::Allowance(self.limiter().charge(charges, now).await?),
+            // An account that is not there, or erased, was offered nothing: no entered key has no bytes.
+            Need::OfferedTotpKey { account_id, method_id, half_hour } => {
+                Fact::OfferedTotpKey(match self.keys().key(stream).await? {
+                    Some(key) => key.offered_totp_key(*account_id, *method_id, *half_hour),
+                    None => TotpSecret::new(Vec::new()),
+                })
+            }
+            Need::AccountNumber => Fact::AccountNumber(self.next_number(request).await?),
             Need::EmailClaim(email) => match stream {
                 StreamId::Account(account) => Fact::EmailClaim(self.claim(email, *account, request).await?),
                 _ => return Err(ExecuteError::Internal("only an account claims an address".to_owned())),

@@ -301,6 +301,7 @@ fn made_up(account_id: AccountId, email: EmailAddress, at: Timestamp) -> Account
         password: None,
         registered_by: None,
         expires_at: at.plus(Seconds::days(1)),
+        number: None,
     };
     let verified = EmailVerified { verification_id: None, vouched_by: None };
     Account::default().evolve(&registered.into(), at).evolve(&verified.into(), at)

@@ -195,6 +195,7 @@ impl World {
             password: Some(Personal::Known(PasswordHash("$argon2id$secret-of-the-test".to_owned()))),
             registered_by: None,
             expires_at: self.later(Seconds::hours(24)),
+            number: None,
         }
         .into()
     }

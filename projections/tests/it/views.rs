@@ -502,6 +502,7 @@ async fn an_imported_account_stands_with_its_methods_and_codes() {
         methods,
         recovery_codes: Some(Personal::Known(vec!["$argon2id$".to_owned(); 8])),
         recovery_code_count: 8,
+        number: None,
     };
     world.given(account, [imported.into()]).await;
     let views = world.current().await;

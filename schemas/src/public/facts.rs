@@ -7,10 +7,10 @@ use domain::events::{
     AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountImported, AccountRegistered, ApiKeyIssued,
     ApiKeyRevoked, CodeDelivered, CodeDeliveryFailed, CodeDispatched, CodeIssued, CodeRejected, CodeResent,
     EmailChanged, EmailClaimed, EmailReleased, EmailVerified, Event, HistoryAccessed, MethodDisabled, MethodEnabled,
-    MethodLocked, MethodRelabelled, MethodUnlocked, PasswordRejected, PasswordSet, PrimaryMethodChanged,
-    RecoveryCodeUsed, RecoveryCodesGenerated, RecoveryCodesRevoked, RetentionApplied, SendOutcomeUnknown, SendStarted,
-    SessionRevoked, SignedIn, SignedOut, SmsEnrollmentStarted, TotpEnrollmentStarted, TwoFactorDisabled,
-    TwoFactorEnabled, TwoFactorReset, VerificationStarted, VerificationSucceeded,
+    MethodLocked, MethodRelabelled, MethodUnlocked, NumbersReserved, PasswordRejected, PasswordSet,
+    PrimaryMethodChanged, RecoveryCodeUsed, RecoveryCodesGenerated, RecoveryCodesRevoked, RetentionApplied,
+    SendOutcomeUnknown, SendStarted, SessionRevoked, SignedIn, SignedOut, SmsEnrollmentStarted, TotpEnrollmentStarted,
+    TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, VerificationStarted, VerificationSucceeded,
 };
 use serde_json::{Map, Value, json};
 
@@ -57,11 +57,12 @@ macro_rules! silent {
 silent! {
     EmailClaimed: "Who claims which address is bookkeeping, and the stream's name is a hash of the address.";
     EmailReleased: "As above.";
+    NumbersReserved: "Bookkeeping.";
     RetentionApplied: "A note of the store to itself.";
 }
 
 told! {
-    AccountRegistered { account_id, registered_by, expires_at } but not { email, password };
+    AccountRegistered { account_id, registered_by, expires_at, number } but not { email, password };
     EmailVerified { verification_id, vouched_by };
     PasswordSet { verification_id } but not { password };
     PasswordRejected { count };
@@ -78,7 +79,7 @@ told! {
     HistoryAccessed { api_key_id, access, account_id };
 
     VerificationStarted { verification_id, purpose, target, started_by, first_factor, attempts, expires_at }
-        but not { action, token_hash, new_email, yields_session };
+        but not { action, token_hash, new_email, yields_session, asked };
     CodeIssued {
         verification_id, purpose, channel, method_id, issue, country, prefix, expires_at, resend_after, automatic
     } but not { to };
@@ -120,13 +121,22 @@ told! {
 
 impl Facts for AccountImported {
     fn facts(&self) -> Option<Value> {
-        let Self { account_id, email: _, email_verified, password: _, methods, recovery_codes: _, recovery_code_count } =
-            self;
+        let Self {
+            account_id,
+            email: _,
+            email_verified,
+            password: _,
+            methods,
+            recovery_codes: _,
+            recovery_code_count,
+            number,
+        } = self;
         Some(json!({
             "account_id": account_id,
             "email_verified": email_verified,
             "methods": methods.len(),
             "recovery_code_count": recovery_code_count,
+            "number": number,
         }))
     }
 }

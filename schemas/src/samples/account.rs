@@ -2,11 +2,12 @@
 
 use domain::{
     events::{
-        AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountRegistered, EmailChanged, EmailVerified, Event,
-        PasswordRejected, PasswordSet, RetentionApplied, RevocationReason, SessionRevoked, SignedIn, SignedOut,
-        TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, VerificationStarted, VerificationSucceeded,
+        AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountRegistered, AskedWith, EmailChanged,
+        EmailVerified, Event, PasswordRejected, PasswordSet, RetentionApplied, RevocationReason, SessionRevoked,
+        SignedIn, SignedOut, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, VerificationStarted,
+        VerificationSucceeded,
     },
-    ids::{AccessTokenId, AccountId, ApiKeyId, MethodId, SessionId, VerificationId},
+    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, MethodId, SessionId, VerificationId},
     time::Seconds,
     values::{Aal, Amr, Credential, FactorKind, InvalidValue, Purpose},
 };
@@ -22,6 +23,7 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
             password: Some(password()),
             registered_by: Some(ApiKeyId(uuid(0x40))),
             expires_at: at(24 * 60),
+            number: Some(AccountNumber(7)),
         }
         .into(),
         EmailVerified { verification_id: Some(verification_id), vouched_by: Some(ApiKeyId(uuid(0x40))) }.into(),
@@ -68,6 +70,7 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
             yields_session: true,
             attempts: Some(5),
             expires_at: at(15),
+            asked: Some(AskedWith { kind: FactorKind::Sms, method_id: Some(MethodId(2)) }),
         }
         .into(),
         VerificationSucceeded {

@@ -7,7 +7,7 @@ use domain::{
         RecoveryCodesGenerated, RecoveryCodesRevoked, RejectionReason, RevocationReason, SmsEnrollmentStarted,
         TotpAlgorithm, TotpEnrollmentStarted,
     },
-    ids::{AccountId, MethodId, SessionId, VerificationId},
+    ids::{AccountId, AccountNumber, MethodId, SessionId, VerificationId},
     personal::Personal,
     values::{Channel, Credential, FactorKind, InvalidValue, MethodKind, Purpose, TotpSecret},
 };
@@ -166,6 +166,7 @@ fn recovery_codes() -> Result<Vec<Event>, InvalidValue> {
             ],
             recovery_codes: Some(Personal::Known(vec!["$2b$10$imported".to_owned()])),
             recovery_code_count: 1,
+            number: Some(AccountNumber(8)),
         }
         .into(),
     ])

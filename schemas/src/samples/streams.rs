@@ -3,9 +3,9 @@
 use domain::{
     events::{
         ApiKeyIssued, ApiKeyRevoked, CodeDelivered, CodeDeliveryFailed, CodeDispatched, EmailClaimed, EmailReleased,
-        Event, HistoryAccess, HistoryAccessed, RevocationReason, SendOutcomeUnknown, SendStarted,
+        Event, HistoryAccess, HistoryAccessed, NumbersReserved, RevocationReason, SendOutcomeUnknown, SendStarted,
     },
-    ids::{AccountId, ApiKeyId, EventId, VerificationId},
+    ids::{AccountId, AccountNumber, ApiKeyId, EventId, VerificationId},
     personal::Personal,
     values::{Channel, InvalidValue, Purpose, Scope},
 };
@@ -38,6 +38,7 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
         SendOutcomeUnknown { provider, attempt: 1 }.into(),
         EmailClaimed { account_id: Personal::Known(AccountId(uuid(0x01))) }.into(),
         EmailReleased { reason: RevocationReason::EmailChanged }.into(),
+        NumbersReserved { first: AccountNumber(101), count: 50 }.into(),
         ApiKeyIssued {
             api_key_id: ApiKeyId(uuid(0x40)),
             token_hash: hash(0xa1),

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use domain::{
-    ids::{MethodId, VerificationId},
+    ids::{AccountId, MethodId, VerificationId},
     secret::from_hex,
     values::{Channel, Purpose},
 };
@@ -50,6 +50,19 @@ fn one_time_codes_never_change() {
     for (challenge, code) in vectors {
         assert_eq!(key().one_time_code(&challenge).expose(), code);
     }
+}
+
+#[test]
+fn offered_keys_and_handles_of_enrollments_never_change() {
+    let id: uuid::Uuid = "0197a0b1-c2d3-7e4f-8a9b-0c1d2e3f4a5b".parse().unwrap();
+    let offered = key().offered_totp_key(AccountId(id), MethodId(3), 997_512);
+    assert_eq!(offered.to_base32(), "VOT5IOMS6GWNPJPZBCBQMO6Y46KB3YHN");
+    for (method, half_hour) in [(2, 997_512), (3, 997_511)] {
+        assert_ne!(key().offered_totp_key(AccountId(id), MethodId(method), half_hour), offered);
+    }
+    let handle = key().enrollment_handle(VerificationId(id));
+    let known = "5757e5c8055521ba1c87225521239f05b1edcf7d129102ba29303355303cdae1";
+    assert_eq!(domain::secret::to_hex(handle.expose()), known);
 }
 
 #[test]

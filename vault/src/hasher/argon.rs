@@ -90,6 +90,11 @@ impl Parsed {
         Ok(Self { version, params: cost.params(output.len())?, salt, hash: output })
     }
 
+    /// Memory written in all passes, in KiB: what a check costs.
+    pub(super) fn kibibytes_written(&self) -> u64 {
+        u64::from(self.params.m_cost()) * u64::from(self.params.t_cost())
+    }
+
     /// Whether the password has this hash, compared in constant time.
     pub(super) fn matches(&self, entered: &SecretText, memory: &mut Memory) -> Result<bool, VaultError> {
         let mut out = Zeroizing::new(vec![0; self.hash.len()]);

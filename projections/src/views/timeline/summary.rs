@@ -95,6 +95,7 @@ pub fn of(event: &Event) -> Cow<'static, str> {
         Event::AccountErased(_) => "Account erased".into(),
         Event::RetentionApplied(e) => format!("Metadata before {} dropped", e.before).into(),
         Event::EmailClaimed(_) => "Email address claimed".into(),
+        Event::NumbersReserved(e) => format!("{} account numbers set aside", e.count).into(),
         Event::EmailReleased(e) => format!("Email address released: {}", why(e.reason)).into(),
         Event::ApiKeyIssued(e) => {
             let scopes: Vec<&str> = e.scopes.iter().copied().map(Scope::name).collect();
@@ -155,6 +156,7 @@ const fn purpose(purpose: Purpose) -> &'static str {
         Purpose::EraseAccount => "erase the account",
         Purpose::ResetPassword => "reset the password",
         Purpose::StepUp => "allow an action",
+        Purpose::Open => "confirm who they are",
     }
 }
 

@@ -149,6 +149,7 @@ impl World {
             password: None,
             registered_by: None,
             expires_at: self.now().plus(Seconds::hours(24)),
+            number: None,
         };
         self.append(&StreamId::Account(account_id), vec![registered.into()]).await;
         account_id

@@ -1,0 +1,143 @@
+//! Keys of authenticator apps that are offered without being stored.
+
+use domain::{
+    account::totp_code,
+    commands::{Command, TotpParameters},
+    events::*,
+    ids::MethodId,
+    outcome::{Outcome, Refusal},
+    personal::Personal,
+    state::{Account, Progress},
+    time::{Seconds, Timestamp},
+    values::*,
+};
+
+use crate::{event_of, histories::*, kit::*};
+
+fn authorized_to_add() -> Scene<Account> {
+    given(an_account_in_use().into_iter().chain(authorized(CHECK, Purpose::AddMethod))).by(SIGNED_IN)
+}
+/// The key that is offered now.
+fn offered(scene: &Scene<Account>) -> TotpSecret {
+    let Outcome::TotpEnrollmentStarted(offer) = scene.clone().when(Command::OfferTotpKey).then([]).outcome() else {
+        panic!("nothing offered")
+    };
+    offer.secret
+}
+fn code(key: &TotpSecret, at: Timestamp) -> String {
+    totp_code(key, TotpParameters::DEFAULT, step_at(at))
+}
+fn add(key: &TotpSecret, code: &str) -> Command {
+    Command::EnableOfferedTotp { secret: key.clone(), code: entered(code), label: Some(label("app")) }
+}
+fn wrong_code(key: &TotpSecret, at: Timestamp) -> String {
+    let near: Vec<String> =
+        (step_at(at) - 40..=step_at(at) + 40).map(|step| totp_code(key, TotpParameters::DEFAULT, step)).collect();
+    (0..200).map(|n| format!("{n:06}")).find(|code| !near.contains(code)).unwrap()
+}
+
+#[test]
+fn a_key_is_offered_to_whoever_is_signed_in_and_nothing_is_stored() {
+    let told = given(an_account()).by(SIGNED_IN).when(Command::OfferTotpKey).then([]);
+    let Outcome::TotpEnrollmentStarted(offer) = told.outcome() else { panic!("nothing offered") };
+    assert_eq!((offer.method_id, offer.account_name.as_str()), (MethodId(1), "ada@example.com"));
+    assert_eq!((offer.algorithm, offer.digits, offer.period), (TotpAlgorithm::Sha1, 6, 30));
+    assert_eq!(told.scene.state, given(an_account()).state);
+    given(an_account()).by(Caller::Anonymous).when(Command::OfferTotpKey).refused(Refusal::Unauthenticated);
+    given([registered()]).by(product()).when(Command::OfferTotpKey).refused(Refusal::EmailNotVerified);
+}
+
+#[test]
+fn its_app_is_enrolled_and_enabled_together() {
+    let scene = authorized_to_add();
+    let key = offered(&scene);
+    let told = scene.when(add(&key, &code(&key, START))).then_named(&[
+        "TotpEnrollmentStarted",
+        "MethodEnabled",
+        "TwoFactorEnabled",
+        "RecoveryCodesGenerated",
+        "SessionRevoked",
+        "AccessTokenRevoked",
+    ]);
+    let enabled = event_of!(told, MethodEnabled);
+    assert_eq!((enabled.method_id, enabled.verification_id, enabled.is_primary), (MethodId(1), CHECK, true));
+    assert_eq!(enabled.totp_step, Some(step_at(START)));
+    assert_eq!(event_of!(told, TotpEnrollmentStarted).secret, Personal::Known(key.clone()));
+    let Outcome::MethodEnabled { method, recovery_codes: Some(codes) } = told.outcome() else { panic!("no codes") };
+    assert_eq!((method.label.as_deref(), codes.len()), (Some("app"), 10));
+    // The accepted step is spent, the authorization is used, and the key is one of a past offer.
+    let scene = told.next();
+    scene
+        .clone()
+        .when(add(&key, &code(&key, START)))
+        .refused(Refusal::VerificationRequired { purpose: Purpose::AddMethod });
+    let again = scene.then_at(START, authorized(OTHER_CHECK, Purpose::AddMethod));
+    again.when(add(&key, &code(&key, START))).refused(Refusal::NotFound);
+}
+
+#[test]
+fn without_the_authorization_it_is_not_added() {
+    let scene = given(an_account()).by(SIGNED_IN);
+    let key = offered(&scene);
+    let refusal = Refusal::VerificationRequired { purpose: Purpose::AddMethod };
+    scene.when(add(&key, &code(&key, START))).refused(refusal).needing_nothing();
+}
+
+#[test]
+fn a_key_of_somebodys_own_choosing_is_not_found() {
+    let chosen = secret(9);
+    authorized_to_add().when(add(&chosen, &code(&chosen, START))).refused(Refusal::NotFound);
+    let short = TotpSecret::new(Vec::new());
+    authorized_to_add().when(add(&short, "123456")).refused(Refusal::NotFound);
+}
+
+#[test]
+fn a_key_of_another_account_is_not_found() {
+    let mut scene = authorized_to_add();
+    let key = offered(&scene);
+    scene.state.id = Some(domain::ids::AccountId(uuid::Uuid::from_u128(0xa9)));
+    scene.when(add(&key, &code(&key, START))).refused(Refusal::NotFound);
+}
+
+#[test]
+fn a_key_is_taken_in_its_half_hour_and_the_next() {
+    // The moment before a half-hour ends: the key is offered at its very end.
+    let half_hour = START.as_seconds() / 1_800;
+    let end = Timestamp::from_seconds(i64::try_from((half_hour + 1) * 1_800).unwrap());
+    let key = offered(&authorized_to_add().at(just_before(end)));
+    let at = |moment: Timestamp| {
+        let fresh = started(CHECK, Purpose::AddMethod, Some(OWNER));
+        let fresh = VerificationStarted { expires_at: moment.plus(Seconds::minutes(15)), ..fresh };
+        let events = [fresh.into(), completed(CHECK, Purpose::AddMethod, moment)];
+        given(an_account()).by(SIGNED_IN).then_at(moment, events).when(add(&key, &code(&key, moment)))
+    };
+    at(just_before(end)).accepted();
+    at(just_before(end.plus(Seconds::minutes(30)))).accepted();
+    at(end.plus(Seconds::minutes(30))).refused(Refusal::VerificationExpired);
+    at(just_before(end.plus(Seconds::minutes(90)))).refused(Refusal::VerificationExpired);
+    at(end.plus(Seconds::minutes(90))).refused(Refusal::NotFound);
+}
+
+#[test]
+fn five_wrong_codes_end_the_authorization_and_count_toward_no_lock() {
+    let mut scene = authorized_to_add();
+    let key = offered(&scene);
+    for n in 1..=5 {
+        let told = scene.when(add(&key, &wrong_code(&key, START))).wrong_code(n);
+        let rejected = event_of!(told, CodeRejected);
+        assert_eq!((rejected.purpose, rejected.kind_failures, rejected.account_failures), (Purpose::Enroll, 0, 0));
+        assert_eq!(rejected.ended, n == 5);
+        scene = told.next();
+    }
+    assert_eq!(scene.state.locks, domain::state::Locks::default());
+    assert!(matches!(scene.state.verifications[&CHECK].progress, Progress::Failed { .. }));
+    let refusal = Refusal::VerificationRequired { purpose: Purpose::AddMethod };
+    scene.when(add(&key, &code(&key, START))).refused(refusal);
+}
+
+#[test]
+fn what_has_no_six_digits_is_no_code() {
+    let scene = authorized_to_add();
+    let key = offered(&scene);
+    scene.when(add(&key, "12345")).refused_for("code");
+}

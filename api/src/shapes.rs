@@ -63,7 +63,7 @@ words! {
     PurposeWord = [
         Purpose::ConfirmEmail.name(), Purpose::ChangeEmail.name(), Purpose::SignIn.name(), Purpose::AddMethod.name(),
         Purpose::Enroll.name(), Purpose::DisableMethod.name(), Purpose::RegenerateRecoveryCodes.name(),
-        Purpose::EraseAccount.name(), Purpose::ResetPassword.name(), Purpose::StepUp.name(),
+        Purpose::EraseAccount.name(), Purpose::ResetPassword.name(), Purpose::StepUp.name(), Purpose::Open.name(),
     ];
     /// How a verification stands.
     StatusWord = ["pending", "verified", "expired"];

@@ -10,6 +10,7 @@ use domain::{
     ids::{AccountNumber, StreamId},
     numbers::{AccountNumbers, ReserveNumbers},
     outcome::Outcome,
+    values::Origin,
 };
 use tokio::sync::Mutex;
 
@@ -42,7 +43,8 @@ impl Engine {
         let count = numbers.reserved.saturating_mul(2).clamp(FIRST, LARGEST);
         // Boxed: registering an account reserves numbers, which executes a command.
         let command = ReserveNumbers { count };
-        let inner = request.inner();
+        // Erasing an account does not reach this stream, so it is told nothing of where anybody was.
+        let inner = Request { origin: Origin::default(), ..request.inner() };
         let reserving = self.execute_on::<AccountNumbers>(&StreamId::AccountNumbers, &command, &inner);
         let executed = Box::pin(reserving).await?;
         match executed.outcome {

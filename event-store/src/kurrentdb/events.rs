@@ -17,7 +17,7 @@ const MIDDLE: &[u8] = b",\"metadata\":";
 const END: &[u8] = b"}";
 
 /// How the names of our streams begin: what the server filters `$all` by.
-pub(super) const PREFIXES: [&str; 5] = ["account-", "email-", "delivery-", "api-key-", "audit-access-"];
+pub(super) const PREFIXES: [&str; 6] = ["account-", "email-", "delivery-", "api-key-", "audit-access-", "numbers"];
 
 /// An event on its way out.
 pub(super) fn outgoing(event: &NewEvent) -> EventData {
@@ -136,6 +136,7 @@ mod tests {
             StreamId::Delivery(EventId(id)),
             StreamId::ApiKey(ApiKeyId(id)),
             StreamId::AuditAccess("reader".to_owned()),
+            StreamId::AccountNumbers,
         ] {
             let name = stream.to_string();
             assert_eq!(PREFIXES.iter().filter(|prefix| name.starts_with(**prefix)).count(), 1, "{name}");

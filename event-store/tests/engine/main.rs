@@ -6,6 +6,7 @@ mod deciding;
 mod erasing;
 mod faults;
 mod loading;
+mod numbers;
 mod password_resets;
 mod signing_in;
 mod tally;

@@ -19,6 +19,7 @@ use crate::{
     headers,
     problem::{Answered, Cause, Problem},
     state::{App, AppState},
+    v0,
 };
 
 /// Nothing of an answer is a page, so nothing of it may load or run anything.
@@ -37,7 +38,9 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     let method = method_name(request.method());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let is_api = request.uri().path().starts_with("/v1/");
+    let is_drop_in = app.config.drop_in && request.uri().path().starts_with(v0::PREFIX);
+    let is_api = is_drop_in || request.uri().path().starts_with("/v1/");
+    let refuse = |problem: Problem| if is_drop_in { v0::translated(problem) } else { problem.into_response() };
 
     // The matched route, never the path itself: paths name accounts, and what is mistyped may be a token.
     let span = tracing::span!(Level::INFO, "request", %method, route, request_id = %id);
@@ -45,8 +48,8 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     let outcome = AssertUnwindSafe(work).catch_unwind().instrument(span.clone()).await;
     let mut response = match outcome {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Problem::unavailable("the request took too long").into_response(),
-        Err(panic) => Problem::internal(panicked(panic.as_ref())).into_response(),
+        Ok(Err(_)) => refuse(Problem::unavailable("the request took too long")),
+        Err(panic) => refuse(Problem::internal(panicked(panic.as_ref()))),
     };
 
     let status = response.status();

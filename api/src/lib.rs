@@ -16,6 +16,7 @@ mod receipts;
 mod routes;
 mod shapes;
 mod state;
+mod v0;
 mod views;
 
 use axum::{Router, middleware::from_fn_with_state};
@@ -33,6 +34,7 @@ pub fn router(state: ApiState) -> Result<Router, serde_json::Error> {
     let app = AppState::new(state);
     let (router, mut document) = routes::endpoints();
     document.servers = app.config.public_url.as_ref().map(|url| vec![utoipa::openapi::Server::new(url)]);
+    let router = if app.config.drop_in { router.merge(v0::routes()) } else { router };
     Ok(router
         .merge(docs::routes(&document)?)
         .fallback(nowhere)

@@ -234,6 +234,15 @@ impl Problem {
         }
         self
     }
+    /// Its code, its sentence, the seconds to wait and its cause, for another way of writing.
+    pub(crate) fn into_parts(self) -> (Code, Cow<'static, str>, Option<u32>, Option<Arc<str>>) {
+        let Inner { code, detail, members, cause, .. } = *self.0;
+        let detail = match members.field {
+            Some(field) => format!("{field} {detail}.").into(),
+            None => detail,
+        };
+        (code, detail, members.retry_after, cause)
+    }
     /// With the position that the stream reached.
     #[must_use]
     pub fn at(mut self, position: Position, replayed: bool) -> Self {

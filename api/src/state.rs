@@ -40,6 +40,8 @@ pub struct ApiConfig {
     pub issuer: String,
     /// Where the service is reached, for the OpenAPI document; relative when left out.
     pub public_url: Option<String>,
+    /// Whether the two-factor API of vast.ai is served beside ours.
+    pub drop_in: bool,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Who may read the development inbox.
@@ -59,6 +61,7 @@ impl Default for ApiConfig {
         Self {
             issuer: "Countersign".to_owned(),
             public_url: None,
+            drop_in: true,
             trusted_proxies: Vec::new(),
             dev_inbox: DevInbox::Off,
             receipts: ReceiptSources::default(),

@@ -54,10 +54,21 @@ impl<T: DeserializeOwned> FromRequest<App> for Incoming<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        Self::receive(request, app, body::parse).await
+    }
+}
+
+impl<T> Incoming<T> {
+    /// Receives a request whose body is read like this.
+    pub async fn receive(
+        request: Request,
+        app: &App,
+        parse: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, Problem>,
+    ) -> Result<Self, Problem> {
         let (parts, stream) = request.into_parts();
         let key = idempotency_key(&parts.headers)?;
         let bytes = body::bytes(&parts.headers, stream, app.config.body_limit).await?;
-        let value = body::parse(&parts.headers, &bytes)?;
+        let value = parse(&parts.headers, &bytes)?;
         let key =
             key.map(|text| Key { text, method: parts.method.clone(), path: parts.uri.path().to_owned(), body: bytes });
         let correlation_id = parts.extensions.get::<RequestId>().map_or(Uuid::nil(), |RequestId(id)| *id);

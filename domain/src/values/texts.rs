@@ -242,6 +242,15 @@ impl TotpSecret {
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
     }
+    /// Reads a key as people type it: base32 in either case, in groups or not, padded or not.
+    pub fn from_base32(text: &str) -> Result<Self, InvalidValue> {
+        const INVALID: InvalidValue = InvalidValue("must be base32");
+        let mut compact: String =
+            text.chars().filter(|c| !is_separator(*c) && *c != '=').map(|c| c.to_ascii_uppercase()).collect();
+        let secret = totp_rs::Secret::try_from_base32(&compact);
+        compact.zeroize();
+        secret.map(|secret| Self::new(secret.as_ref().to_vec())).map_err(|_| INVALID)
+    }
     /// The key as people type it.
     pub fn to_base32(&self) -> String {
         totp_rs::Secret::from(self.expose().to_vec()).to_base32()

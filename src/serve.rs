@@ -111,6 +111,7 @@ fn spawn_api(
         config: ApiConfig {
             issuer: config.issuer.clone(),
             public_url: config.public_url.clone(),
+            drop_in: config.drop_in,
             trusted_proxies: config.trusted_proxies.clone(),
             dev_inbox: match config.dev_inbox {
                 DevInbox::Exposed => api::DevInbox::Exposed,

@@ -39,6 +39,8 @@ pub struct Config {
     pub issuer: String,
     /// Where people and programs reach this server, when a proxy stands before it.
     pub public_url: Option<String>,
+    /// Whether the two-factor API of vast.ai is served under `/api/v0/`.
+    pub drop_in: bool,
     /// Proxies whose word about the source address counts.
     #[serde(deserialize_with = "source::list")]
     pub trusted_proxies: Vec<IpNet>,
@@ -83,6 +85,7 @@ impl Default for Config {
             data: PathBuf::from("countersign-data"),
             issuer: "Countersign".to_owned(),
             public_url: None,
+            drop_in: true,
             trusted_proxies: Vec::new(),
             dev_inbox: DevInbox::Loopback,
             roles: None,

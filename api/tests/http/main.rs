@@ -6,6 +6,7 @@ mod audit;
 mod authorization;
 mod bad_input;
 mod document;
+mod drop_in;
 mod edge;
 mod idempotency;
 mod receipts;

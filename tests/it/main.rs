@@ -7,6 +7,7 @@ mod bad_input;
 mod command_line;
 mod crashes;
 mod documents;
+mod drop_in;
 mod guesses;
 mod journeys;
 mod quickstart;

@@ -83,6 +83,18 @@ Example:
 
 Exit code 0: it works. 1: it does not answer, or says that it is not ready.")]
     Healthcheck,
+    /// Import accounts of another system with their second factors
+    #[command(after_help = "\
+Examples:
+  countersign import accounts.jsonl --dry-run
+  countersign import accounts.jsonl > report.txt
+
+A line is a JSON object (email, methods, recovery_codes as hashes, password as a hash) or an otpauth:// URI, with its
+address in it or before it. docs/moving-from-vast-ai.md has the format. One line of report per row; nothing is imported
+of a row that is wrong. Run it again after an interruption: what is there already is passed over.
+
+Exit code 0: all rows are in. 1: some were refused; each line says why.")]
+    Import(ImportArgs),
     /// The key ring
     #[command(subcommand)]
     Keyring(KeyringCommand),
@@ -199,6 +211,16 @@ Example:
 Old keys stay on the ring: what was wrapped with them before a backup can still be opened. It works beside a
 running server, which reads the ring again when it meets the new key.")]
     Rotate,
+}
+
+/// What to import.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// JSON Lines, or a list of otpauth:// URIs
+    pub file: PathBuf,
+    /// Only say what would happen
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Whom to erase.

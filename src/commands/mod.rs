@@ -3,6 +3,7 @@
 mod doctor;
 mod erase;
 mod healthcheck;
+mod import;
 mod keyring;
 mod keys;
 mod projections;
@@ -32,6 +33,7 @@ pub async fn run(command: Command, config: &Config) -> Result<ExitCode, Failure>
         }
         Command::Replay(arguments) => replay::replay(config, &arguments).await,
         Command::Doctor => return doctor::doctor(config).await,
+        Command::Import(arguments) => return import::import(config, &arguments).await,
         Command::Healthcheck => healthcheck::healthcheck(config),
         Command::Keyring(KeyringCommand::Create { file }) => keyring::create(&file),
         Command::Keyring(KeyringCommand::Rotate) => keyring::rotate(config).await,

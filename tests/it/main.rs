@@ -9,6 +9,7 @@ mod crashes;
 mod documents;
 mod drop_in;
 mod guesses;
+mod import;
 mod journeys;
 mod quickstart;
 mod support;

@@ -17,7 +17,7 @@ use domain::{
 use crate::VaultError;
 use pool::{Bounds, Pool};
 
-pub use imported::check_imported_codes;
+pub use imported::{check_imported_codes, check_imported_password};
 
 /// What one argon2id hash costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

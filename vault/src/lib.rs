@@ -15,7 +15,7 @@ mod token;
 
 pub use data_key::DataKey;
 pub use error::VaultError;
-pub use hasher::{Argon2Cost, Hasher, HasherConfig, check_imported_codes};
+pub use hasher::{Argon2Cost, Hasher, HasherConfig, check_imported_codes, check_imported_password};
 pub use key_ring::KeyRing;
 pub use random::{random_bytes, random_entropy};
 pub use token::{Token, TokenKind};

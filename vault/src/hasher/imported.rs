@@ -93,6 +93,11 @@ pub fn check_imported_codes(hashes: &[String]) -> Result<(), VaultError> {
     if work > MOST_WORK { Err(TOO_DEAR) } else { Ok(()) }
 }
 
+/// Whether a password's hash is fit to be taken over.
+pub fn check_imported_password(hash: &PasswordHash) -> Result<(), VaultError> {
+    argon::Parsed::new(hash).map(drop)
+}
+
 /// The hashes that can be read, with their places.
 pub(super) struct Parsed(Vec<(u32, Hash)>);
 

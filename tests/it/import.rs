@@ -1,0 +1,102 @@
+//! Accounts that come from elsewhere, through the real binary.
+
+use serde_json::json;
+
+use crate::support::{PASSWORD, Server, id};
+
+/// SHA-256 of `ABCD-EFGH-IJKL`, without a salt.
+const BACKUP_CODE_HASH: &str = "$sha256$u0lH6zZgObHAe8q4NdrH6Nlz33mVK/IWuSppXv8sjg0";
+const APP: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+fn file(server: &Server, name: &str, lines: &[String]) -> String {
+    let path = server.path().join(name);
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn row(email: &str, code_hash: &str) -> String {
+    json!({
+        "email": email,
+        "methods": [{"kind": "totp", "secret": APP, "label": "Old app"}, {"kind": "sms", "phone_number": "+436601234567"}],
+        "recovery_codes": [code_hash],
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn rows_are_imported_once_and_wrong_ones_not_at_all() {
+    let server = Server::start();
+    let held = crate::support::Person::sign_up(&server, "held").await;
+    server.remember(APP);
+    let lines = [
+        row("ada@example.com", BACKUP_CODE_HASH),
+        String::new(),
+        "# a comment".to_owned(),
+        row("bert@example.com", "$1$old$scheme"),
+        "{\"email\": \"cleo@example.com\", \"methods\": [{\"kind\": \"totp\", \"secret\": \"GEZDGNBV\"}]}".to_owned(),
+        row("ada@example.com", BACKUP_CODE_HASH),
+        row(&held.email, BACKUP_CODE_HASH),
+        "nonsense".to_owned(),
+    ];
+    let path = file(&server, "accounts.jsonl", &lines);
+    let (ok, rehearsed, _) = server.try_command(&["import", &path, "--dry-run"]);
+    assert!(!ok && rehearsed.contains("1 would be imported, 0 there already, 5 refused"), "{rehearsed}");
+    let (ok, report, _) = server.try_command(&["import", &path]);
+    assert!(!ok && report.contains("1 imported, 0 there already, 5 refused"), "{report}");
+    for line in [
+        "line 1: imported as ",
+        "line 4: refused: ",
+        "line 5: refused: methods: a TOTP key must have 80 bits",
+        "line 6: refused: has the address of line 1",
+        "line 7: refused: another account has this address",
+        "line 8: refused: is neither",
+    ] {
+        assert!(report.contains(line), "{line} is not in {report}");
+    }
+    assert!(!report.contains('@'), "a report names nobody: {report}");
+    let (_, again, _) = server.try_command(&["import", &path]);
+    assert!(again.contains("0 imported, 1 there already, 5 refused"), "{again}");
+    // The imported person sets a password, with a backup code of the old system as the second factor.
+    let client = server.client();
+    let asked = client.post("/v1/password-resets", json!({"email": "ada@example.com"})).await;
+    let holder = client.with(asked.body["token"].as_str().unwrap());
+    let code = client.code("ada@example.com", 1).await;
+    let path = format!("/v1/password-resets/{}", id(&asked.body));
+    let second = |code: &str| json!({"method": "recovery_code", "code": code});
+    let body = json!({"code": code, "second_factor": second("ABCD-EFGH-IJKM"), "new_password": PASSWORD});
+    holder.post(&path, body).await.refused(422, "wrong_code");
+    let body = json!({"second_factor": second("ABCD-EFGH-IJKL"), "new_password": PASSWORD});
+    let answer = holder.post(&path, body).await;
+    assert!(answer.status.is_success(), "{}", answer.body);
+    // And signs in with the app that was on the phone all along.
+    let body = json!({"email": "ada@example.com", "password": PASSWORD});
+    let started = client.post("/v1/sign-in", body).await.expect(202);
+    let holder = client.with(started["verification"]["token"].as_str().unwrap());
+    let path = format!("/v1/verifications/{}/attempts", id(&started));
+    let code = server.fresh_totp(APP);
+    let signed_in = holder.post(&path, json!({"method": "totp", "code": code})).await.expect(200);
+    let owner = client.with(signed_in["session_token"].as_str().unwrap());
+    let methods = owner.get("/v1/accounts/me/methods").await.expect(200);
+    assert_eq!(methods["methods"].as_array().unwrap().len(), 2);
+    assert_eq!(owner.get("/v1/accounts/me/recovery-codes").await.expect(200)["remaining"], 0);
+}
+
+#[tokio::test]
+async fn a_list_of_uris_is_imported_and_weak_keys_are_marked() {
+    let server = Server::start();
+    let lines = [
+        format!("otpauth://totp/Vast:ida@example.com?secret={APP}&issuer=Vast"),
+        "ida@example.com otpauth://totp/Second?secret=GEZDGNBVGY3TQOJQ&digits=8".to_owned(),
+        format!("otpauth://hotp/jo@example.com?secret={APP}&counter=1"),
+    ];
+    let path = file(&server, "uris.txt", &lines);
+    let (ok, report, _) = server.try_command(&["import", &path]);
+    assert!(!ok && report.contains("1 imported, 0 there already, 1 refused"), "{report}");
+    assert!(report.contains("weak TOTP key of 80 bits"), "{report}");
+    let account = report.split_once("imported as ").unwrap().1.split(',').next().unwrap();
+    let history = server.command(&["replay", account, "--json"]);
+    assert_eq!(history.lines().count(), 1, "one event");
+    assert!(history.contains("AccountImported"));
+    let (ok, _, complaint) = server.try_command(&["import", "/nowhere/at/all"]);
+    assert!(!ok && complaint.contains("cannot be read"), "{complaint}");
+}

@@ -2,7 +2,7 @@
 //!
 //! Each statement is written once for SQLite and PostgreSQL: parameters are `$1`, `$2` … in order of first
 //! appearance, upserts are `INSERT … ON CONFLICT`, truth values are 0 and 1. What the engines spell
-//! differently stands in braces: `{uuid}`, `{bytes}`, `{clustered}`, and `{shadow}` behind every name of a
+//! differently stands in braces: `{uuid}`, `{bytes}`, `{key}`, `{clustered}`, and `{shadow}` behind every name of a
 //! table, so that a rebuild runs the same statements over shadow tables.
 
 use std::{borrow::Cow, fmt};
@@ -32,7 +32,7 @@ pub struct View {
 pub struct Table {
     /// Its name.
     pub name: &'static str,
-    /// `CREATE TABLE`, with `{shadow}` behind the name.
+    /// `CREATE TABLE`, with `{shadow}` behind the name and `{key}` for the primary key.
     pub create: &'static str,
     /// `CREATE INDEX`, with `{generation}` in each index's name and `{shadow}` behind the table's.
     pub indexes: &'static [&'static str],
@@ -40,6 +40,11 @@ pub struct Table {
     pub digest: &'static str,
     /// The primary key's columns.
     pub key: &'static str,
+    /// The columns that keep rows apart: changes of rows that differ in one of these may change places.
+    pub apart: &'static str,
+    /// Statements that only add a row, which no other statement than those of a whole table ever changes: a
+    /// rebuild on PostgreSQL copies such rows straight into place.
+    pub appended: &'static [&'static str],
 }
 
 /// One change of a view's rows.

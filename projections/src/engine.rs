@@ -71,7 +71,7 @@ pub(crate) struct Swap {
     pub(crate) at: Position,
     /// The events that it lacks.
     pub(crate) rest: Option<Batch>,
-    /// Where the live views must stand still.
+    /// Where the live views must stand still; the shadow ends there or farther on.
     pub(crate) target: Position,
     /// The time, in milliseconds.
     pub(crate) now: i64,
@@ -84,6 +84,8 @@ pub(crate) trait ViewEngine: Send + Sync + 'static {
     async fn read(&self, sql: Cow<'static, str>, values: Vec<Value>) -> Result<Vec<Row>, ViewError>;
     /// How often to ask where the views stand, when another process runs them.
     fn ask_every(&self) -> Duration;
+    /// Whether filling a shadow is much faster than applying batch by batch.
+    fn fills_faster(&self) -> bool;
     /// Tells of moves that other processes make, where the engine can; forever.
     async fn listen(&self, heard: &watch::Sender<Positions>);
     /// Readies the place for writes of this process.
@@ -95,8 +97,9 @@ pub(crate) trait ViewEngine: Send + Sync + 'static {
     /// Applies a batch and moves the checkpoints, in one transaction. [`ViewError::Moved`] unless the views stand
     /// where it begins, and for live ones unless this process is the one that applies.
     async fn apply(&self, batch: Batch, target: Target) -> Result<(), ViewError>;
-    /// Returns when a query has found the place damaged.
-    async fn damaged(&self);
+    /// Returns when the following of the log has to end, and why: a query has found the place damaged, or another
+    /// process applies.
+    async fn interrupted(&self) -> ViewError;
     /// Makes the place anew, empty.
     async fn recreate(&self) -> Result<(), ViewError>;
     /// Begins a shadow, empty. One that was left is dropped.
@@ -105,6 +108,9 @@ pub(crate) trait ViewEngine: Send + Sync + 'static {
     async fn fill_shadow(&self, set: ViewSet, batch: Batch) -> Result<(), ViewError>;
     /// Completes the shadow: indexes, and a checkpoint at `at`. From then on it takes batches.
     async fn complete_shadow(&self, set: ViewSet, at: Position) -> Result<(), ViewError>;
+    /// Lets the live views stand still for a moment, whichever process applies, or go on. The end of the rebuild lets
+    /// them go on, too.
+    async fn hold(&self, still: bool) -> Result<(), ViewError>;
     /// A snapshot in which the shadow and those live views that are to be compared stand at one position; none
     /// when they do not.
     async fn pin(&self, set: ViewSet, compared: ViewSet, at: Position) -> Result<Option<Box<dyn Pinned>>, ViewError>;

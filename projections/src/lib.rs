@@ -12,6 +12,8 @@ pub mod error;
 mod feed;
 mod live;
 pub mod operations;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod private_file;
 pub mod queries;
 mod rebuild;

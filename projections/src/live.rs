@@ -82,6 +82,13 @@ impl Views {
         Self::over(Arc::new(SqliteEngine::open(path).await?), parts).await
     }
 
+    /// Opens the views in a database of PostgreSQL, or makes them. All processes that share it see the same ones, and
+    /// one of those that run them applies.
+    #[cfg(feature = "postgres")]
+    pub async fn postgres(database: Arc<event_store::postgres::Database>, parts: ViewParts) -> Result<Self, ViewError> {
+        Self::over(Arc::new(crate::postgres::PostgresEngine::open(database).await?), parts).await
+    }
+
     async fn over(engine: Arc<dyn ViewEngine>, parts: ViewParts) -> Result<Self, ViewError> {
         let all = positions(engine.as_ref()).await?;
         let heard = Arc::new(watch::Sender::new(all));

@@ -109,12 +109,17 @@ impl Views {
             return Err(ViewError::UnknownView(view.to_owned()));
         }
         self.engine.begin_writing().await?;
-        cancel.run_until_cancelled(self.rebuild_set(set, progress, cancel)).await.unwrap_or(Err(ViewError::Cancelled))
+        cancel
+            .run_until_cancelled(self.rebuild_set(set, Position::START, progress, cancel))
+            .await
+            .unwrap_or(Err(ViewError::Cancelled))
     }
 
+    /// Rebuilds views up to where the live ones stand, or to `head` when that is farther.
     pub(crate) async fn rebuild_set(
         &self,
         set: ViewSet,
+        head: Position,
         progress: OnProgress<'_>,
         cancel: &CancellationToken,
     ) -> Result<RebuildReport, ViewError> {
@@ -122,7 +127,7 @@ impl Views {
         let begun = Instant::now();
         let mut shadow = Shadow { views: self, set, is_done: false };
         self.engine.begin_shadow(set).await?;
-        let (mut at, mut events) = self.replay(set, progress).await?;
+        let (mut at, mut events) = self.replay(set, head, progress).await?;
         let seconds = begun.elapsed().as_secs_f64();
         self.engine.complete_shadow(set, at).await?;
 
@@ -130,11 +135,15 @@ impl Views {
         let mut pinned = None;
         for _ in 0..TRIES {
             let _gate = self.gate.lock().await;
+            self.engine.hold(true).await?;
             let (live, target) = foremost(&self.ask().await?);
             let (reached, more) = self.level(set, at, target).await?;
             (at, events) = (reached, events + more);
-            let compared: ViewSet = set.iter().filter(|view| live.contains(*view)).collect();
-            if let Some(snapshot) = self.engine.pin(set, compared, at).await? {
+            // Live ones that the shadow has passed are none to compare with.
+            let compared: ViewSet = set.iter().filter(|view| live.contains(*view) && at == target).collect();
+            let snapshot = self.engine.pin(set, compared, at).await?;
+            self.engine.hold(false).await?;
+            if let Some(snapshot) = snapshot {
                 pinned = Some((snapshot, compared));
                 break;
             }
@@ -146,10 +155,13 @@ impl Views {
         let mut is_swapped = false;
         for _ in 0..TRIES {
             let _gate = self.gate.lock().await;
+            self.engine.hold(true).await?;
             let (_, target) = foremost(&self.ask().await?);
             let rest = self.batch(set, at, target).await?;
             let now = self.parts.clock.now().as_millis();
-            match self.engine.swap(Swap { set, at, rest, target, now }).await {
+            let swapped = self.engine.swap(Swap { set, at, rest, target, now }).await;
+            self.engine.hold(false).await?;
+            match swapped {
                 Ok(()) => {
                     is_swapped = true;
                     break;
@@ -169,14 +181,19 @@ impl Views {
     }
 
     /// Replays the log up to where the live views stand. The next batch is read and decoded while one is written.
-    async fn replay(&self, set: ViewSet, progress: OnProgress<'_>) -> Result<(Position, u64), ViewError> {
+    async fn replay(
+        &self,
+        set: ViewSet,
+        head: Position,
+        progress: OnProgress<'_>,
+    ) -> Result<(Position, u64), ViewError> {
         let (mut at, mut events) = (Position::START, 0);
-        let mut target = foremost(&self.ask().await?).1;
+        let mut target = foremost(&self.ask().await?).1.max(head);
         let mut next = self.batch(set, at, target).await?;
         while let Some(batch) = next {
             (at, events) = (batch.last, events + batch.events as u64);
             if at >= target {
-                target = foremost(&self.ask().await?).1;
+                target = foremost(&self.ask().await?).1.max(head);
             }
             let write = self.engine.fill_shadow(set, batch);
             ((), next) = tokio::try_join!(write, self.batch(set, at, target))?;

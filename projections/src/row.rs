@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::error::ViewError;
 
 /// A value as an engine takes it and gives it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Value {
     Null,
     Int(i64),

@@ -21,6 +21,8 @@ use crate::{
 
 /// Events of one transaction, at most.
 const BATCH: usize = 1_000;
+/// So many events are a long log.
+const LONG: usize = 5_000;
 /// After a batch the runner waits so long for more to come together, unless someone waits for it: at a
 /// thousand events a second a transaction for each would cost more than its changes.
 const LINGER: Duration = Duration::from_millis(5);
@@ -52,10 +54,11 @@ impl Views {
             let follow = async {
                 tokio::select! {
                     followed = self.follow() => followed,
-                    () = self.engine.damaged() => Err(ViewError::Damaged("a query could not read it".to_owned())),
+                    error = self.engine.interrupted() => Err(error),
                 }
             };
             let Some(followed) = cancel.run_until_cancelled(follow).await else { return Ok(()) };
+            self.runs(false);
             match followed {
                 Ok(()) | Err(ViewError::Moved) => {}
                 Err(ViewError::Damaged(reason)) => {
@@ -88,6 +91,14 @@ impl Views {
         self.moved(all);
         self.runs(true);
         let (live, position) = foremost(&all);
+        if position == Position::START && self.engine.fills_faster() {
+            // A long log behind empty views: they are filled in one go and put in place, not batch by batch.
+            let head = self.parts.log.last_position().await?;
+            if self.parts.log.read_all(position, LONG).await?.len() >= LONG {
+                tracing::info!("the views are filled from the log");
+                return self.rebuild_set(ViewSet::ALL, head, &|_| (), &CancellationToken::new()).await.map(drop);
+            }
+        }
         let behind = ViewSet::ALL.without(live);
         let mut rebuilt = pin!(async {
             if behind.is_empty() {
@@ -95,7 +106,7 @@ impl Views {
             }
             let names: Vec<&str> = behind.iter().map(|view| VIEWS[view].name).collect();
             tracing::info!(views = ?names, "views of an older shape are rebuilt beside the others");
-            self.rebuild_set(behind, &|_| (), &CancellationToken::new()).await.map(drop)
+            self.rebuild_set(behind, Position::START, &|_| (), &CancellationToken::new()).await.map(drop)
         });
         // On success the next round follows with all of them.
         tokio::select! {

@@ -11,6 +11,8 @@ mod engine;
 mod holdings;
 mod inbox;
 mod limiter;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 
 use std::{path::Path, sync::Arc};
@@ -34,6 +36,15 @@ impl Operations {
     /// file is set aside and begun anew.
     pub async fn sqlite(path: &Path, ring: Arc<KeyRing>) -> Result<Self, LogError> {
         Ok(Self::over(Arc::new(SqliteOperations::open(path).await?), ring))
+    }
+
+    /// Opens what all processes share in a database of PostgreSQL, or makes it.
+    #[cfg(feature = "postgres")]
+    pub async fn postgres(
+        database: Arc<event_store::postgres::Database>,
+        ring: Arc<KeyRing>,
+    ) -> Result<Self, LogError> {
+        Ok(Self::over(Arc::new(postgres::PostgresOperations::open(database).await?), ring))
     }
 
     fn over(engine: Arc<dyn OperationsEngine>, ring: Arc<KeyRing>) -> Self {

@@ -99,6 +99,10 @@ impl ViewEngine for SqliteEngine {
         ASK_FILE
     }
 
+    fn fills_faster(&self) -> bool {
+        false
+    }
+
     /// A file tells nobody.
     async fn listen(&self, _heard: &watch::Sender<Positions>) {
         std::future::pending::<()>().await;
@@ -129,8 +133,9 @@ impl ViewEngine for SqliteEngine {
         self.writer.run(move |state| apply(state, &batch, target)).await
     }
 
-    async fn damaged(&self) {
+    async fn interrupted(&self) -> ViewError {
         self.damaged.notified().await;
+        ViewError::Damaged("a query could not read it".to_owned())
     }
 
     /// Deletes the file and makes it anew.
@@ -161,6 +166,11 @@ impl ViewEngine for SqliteEngine {
 
     async fn complete_shadow(&self, set: ViewSet, _at: Position) -> Result<(), ViewError> {
         shadow::index(&self.writer, set).await
+    }
+
+    /// One who moves them meanwhile is noticed, and the moment is tried again.
+    async fn hold(&self, _still: bool) -> Result<(), ViewError> {
+        Ok(())
     }
 
     async fn pin(&self, set: ViewSet, compared: ViewSet, at: Position) -> Result<Option<Box<dyn Pinned>>, ViewError> {

@@ -14,6 +14,7 @@ use super::{
     threads::{Writer, WriterState},
 };
 use crate::{
+    change::Table,
     dialect::{Dialect, render},
     engine::{Digested, Pinned, Positions, SHADOW, Swap, Target},
     error::ViewError,
@@ -25,11 +26,11 @@ use crate::{
 /// What the tables that gave way are called until they are dropped.
 const OLD: &str = "__old";
 
-/// Builds the indexes of the shadow's tables.
+/// Builds the indexes that the shadow's tables lack.
 pub(super) async fn index(writer: &Writer, set: ViewSet) -> Result<(), ViewError> {
     // One job each: live batches go in between.
     for view in set.iter() {
-        for table in VIEWS[view].tables {
+        for table in VIEWS[view].tables.iter().filter(|table| is_indexed_later(table)) {
             for index in table.indexes {
                 writer
                     .run(move |state| {
@@ -42,6 +43,11 @@ pub(super) async fn index(writer: &Writer, set: ViewSet) -> Result<(), ViewError
         }
     }
     Ok(())
+}
+
+/// Whether a table is filled first and indexed then. Changes of the others look for rows, and not by the key alone.
+const fn is_indexed_later(table: &Table) -> bool {
+    !table.appended.is_empty()
 }
 
 /// One snapshot of the file; a connection that blocks, so it goes to a thread for each question.
@@ -114,6 +120,9 @@ pub(super) fn begin(state: &WriterState, set: ViewSet) -> Result<(), ViewError> 
         let known = file::checkpoint(connection, VIEWS[view].name)?.map_or(0, |known| known.generation);
         for table in VIEWS[view].tables {
             file::create(connection, table, SHADOW, known + 1)?;
+            if !is_indexed_later(table) {
+                file::create_indexes(connection, table, SHADOW, known + 1)?;
+            }
         }
         connection.execute(
             "INSERT INTO view_checkpoints (view, version, position, generation) VALUES (?1, ?2, 0, ?3)
@@ -129,7 +138,7 @@ pub(super) fn begin(state: &WriterState, set: ViewSet) -> Result<(), ViewError> 
 pub(super) fn swap(state: &mut WriterState, swap: &Swap) -> Result<(), ViewError> {
     let Swap { set, at, ref rest, target, now } = *swap;
     let reached = rest.as_ref().map_or(at, |batch| batch.last);
-    if reached != target {
+    if reached < target {
         return Err(ViewError::Moved);
     }
     transaction(state, |state| {
@@ -155,7 +164,7 @@ pub(super) fn swap(state: &mut WriterState, swap: &Swap) -> Result<(), ViewError
             connection.execute("DELETE FROM view_checkpoints WHERE view = ?1", [name])?;
             connection.execute(
                 "UPDATE view_checkpoints SET view = ?1, position = ?2, rebuilt_at = ?3 WHERE view = ?4",
-                params![name, signed(target.0), now, shadow],
+                params![name, signed(reached.0), now, shadow],
             )?;
         }
         Ok(())

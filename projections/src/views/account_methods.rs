@@ -32,11 +32,13 @@ pub static VIEW: View = View {
                 enabled_at BIGINT,
                 last_used_at BIGINT,
                 expires_at BIGINT,
-                PRIMARY KEY (account_id, method_id)
+                {key}
             ) {clustered}",
             indexes: &[],
             digest: "account_id, method_id, kind, phone_masked, country, is_primary, enabled_at, last_used_at, expires_at",
             key: "account_id, method_id",
+            apart: "account_id",
+            appended: &[],
         },
         Table {
             name: "account_method_locks",
@@ -45,11 +47,13 @@ pub static VIEW: View = View {
                 kind TEXT NOT NULL,
                 failures BIGINT NOT NULL,
                 locked_until BIGINT,
-                PRIMARY KEY (account_id, kind)
+                {key}
             ) {clustered}",
             indexes: &[],
             digest: "account_id, kind, failures, locked_until",
             key: "account_id, kind",
+            apart: "account_id",
+            appended: &[],
         },
     ],
     changes,
@@ -75,11 +79,11 @@ const REMOVE: &str = "DELETE FROM account_methods{shadow} WHERE account_id = $1 
 const REMOVE_ALL: &str = "DELETE FROM account_methods{shadow} WHERE account_id = $1";
 const USED: &str = "UPDATE account_methods{shadow} SET last_used_at = $1 WHERE account_id = $2 AND method_id = $3";
 // A lock that has ended is over: the count restarted with this code.
+const LOCK_ENDED: &str = "UPDATE account_method_locks{shadow} SET locked_until = NULL
+    WHERE account_id = $1 AND kind = $2 AND locked_until <= $3";
 const FAILED: &str = "INSERT INTO account_method_locks{shadow} (account_id, kind, failures, locked_until)
     VALUES ($1, $2, $3, NULL)
-    ON CONFLICT (account_id, kind) DO UPDATE SET failures = excluded.failures,
-        locked_until = CASE WHEN account_method_locks{shadow}.locked_until > $4
-            THEN account_method_locks{shadow}.locked_until END";
+    ON CONFLICT (account_id, kind) DO UPDATE SET failures = excluded.failures";
 const LOCKED: &str = "INSERT INTO account_method_locks{shadow} (account_id, kind, failures, locked_until)
     VALUES ($1, $2, 0, $3)
     ON CONFLICT (account_id, kind) DO UPDATE SET locked_until = excluded.locked_until";
@@ -129,7 +133,10 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
         }
         // Failures of enrollments and of address checks count toward no lock.
         Event::CodeRejected(e) if e.kind_failures > 0 => {
-            vec![change(FAILED, [account.into(), e.kind.name().into(), e.kind_failures.into(), at.into()])]
+            vec![
+                change(LOCK_ENDED, [account.into(), e.kind.name().into(), at.into()]),
+                change(FAILED, [account.into(), e.kind.name().into(), e.kind_failures.into()]),
+            ]
         }
         Event::MethodLocked(e) => vec![change(LOCKED, [account.into(), e.kind.name().into(), e.locked_until.into()])],
         Event::MethodUnlocked(e) => {

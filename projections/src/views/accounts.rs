@@ -20,7 +20,7 @@ pub static VIEW: View = View {
     tables: &[Table {
         name: "accounts",
         create: "CREATE TABLE accounts{shadow} (
-            account_id {uuid} NOT NULL PRIMARY KEY,
+            account_id {uuid} NOT NULL,
             email_masked TEXT,
             email_hash {bytes},
             email_verified BIGINT NOT NULL DEFAULT 0,
@@ -43,7 +43,8 @@ pub static VIEW: View = View {
             clock_drift_steps BIGINT,
             reset_at BIGINT,
             last_order_id {uuid},
-            delivery_failed_at BIGINT
+            delivery_failed_at BIGINT,
+            {key}
         ) {clustered}",
         indexes: &[
             "CREATE INDEX accounts_by_time_{generation} ON accounts{shadow} (registered_at, account_id)",
@@ -59,6 +60,8 @@ pub static VIEW: View = View {
                  passwords_rejected, password_rejected_at, failures, account_locked_at, totp_locked_until, \
                  sms_locked_until, email_locked_until, clock_drift_steps, reset_at, last_order_id, delivery_failed_at",
         key: "account_id",
+        apart: "account_id",
+        appended: &[],
     }],
     changes,
 };

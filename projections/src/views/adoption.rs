@@ -22,11 +22,13 @@ pub static VIEW: View = View {
             measure TEXT NOT NULL,
             kind TEXT NOT NULL,
             n BIGINT NOT NULL,
-            PRIMARY KEY (day, measure, kind)
+            {key}
         ) {clustered}",
         indexes: &[],
         digest: "day, measure, kind, n",
         key: "day, measure, kind",
+        apart: "day, measure, kind",
+        appended: &[],
     }],
     changes,
 };

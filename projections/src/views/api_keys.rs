@@ -12,16 +12,19 @@ pub static VIEW: View = View {
     tables: &[Table {
         name: "api_keys",
         create: "CREATE TABLE api_keys{shadow} (
-            api_key_id {uuid} NOT NULL PRIMARY KEY,
+            api_key_id {uuid} NOT NULL,
             name_box {bytes},
             scopes TEXT NOT NULL,
             issued_at BIGINT NOT NULL,
             expires_at BIGINT,
-            revoked_at BIGINT
+            revoked_at BIGINT,
+            {key}
         ) {clustered}",
         indexes: &[],
         digest: "api_key_id, scopes, issued_at, expires_at, revoked_at",
         key: "api_key_id",
+        apart: "api_key_id",
+        appended: &[],
     }],
     changes,
 };

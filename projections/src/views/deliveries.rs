@@ -19,7 +19,7 @@ pub static VIEW: View = View {
     tables: &[Table {
         name: "deliveries",
         create: "CREATE TABLE deliveries{shadow} (
-            order_id {uuid} NOT NULL PRIMARY KEY,
+            order_id {uuid} NOT NULL,
             account_id {uuid},
             verification_id {uuid},
             method_id BIGINT,
@@ -37,7 +37,8 @@ pub static VIEW: View = View {
             dispatched_at BIGINT,
             delivered_at BIGINT,
             failed_at BIGINT,
-            verified_at BIGINT
+            verified_at BIGINT,
+            {key}
         ) {clustered}",
         indexes: &[
             "CREATE INDEX deliveries_by_time_{generation} ON deliveries{shadow} (ordered_at, order_id)",
@@ -49,6 +50,8 @@ pub static VIEW: View = View {
                  attempts, state, reason, ordered_at, deadline, started_at, dispatched_at, delivered_at, failed_at, \
                  verified_at",
         key: "order_id",
+        apart: "order_id",
+        appended: &[],
     }],
     changes,
 };

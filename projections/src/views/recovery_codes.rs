@@ -14,15 +14,18 @@ pub static VIEW: View = View {
         Table {
             name: "recovery_code_sets",
             create: "CREATE TABLE recovery_code_sets{shadow} (
-                account_id {uuid} NOT NULL PRIMARY KEY,
+                account_id {uuid} NOT NULL,
                 set_number BIGINT NOT NULL,
                 generated_at BIGINT NOT NULL,
                 code_count BIGINT NOT NULL,
-                remaining BIGINT NOT NULL
+                remaining BIGINT NOT NULL,
+                {key}
             ) {clustered}",
             indexes: &[],
             digest: "account_id, set_number, generated_at, code_count, remaining",
             key: "account_id",
+            apart: "account_id",
+            appended: &[],
         },
         Table {
             name: "recovery_code_uses",
@@ -30,11 +33,13 @@ pub static VIEW: View = View {
                 account_id {uuid} NOT NULL,
                 code_index BIGINT NOT NULL,
                 used_at BIGINT NOT NULL,
-                PRIMARY KEY (account_id, code_index)
+                {key}
             ) {clustered}",
             indexes: &[],
             digest: "account_id, code_index, used_at",
             key: "account_id, code_index",
+            apart: "account_id",
+            appended: &[],
         },
     ],
     changes,

@@ -18,33 +18,39 @@ pub static VIEW: View = View {
         Table {
             name: "sessions",
             create: "CREATE TABLE sessions{shadow} (
-                session_id {uuid} NOT NULL PRIMARY KEY,
+                session_id {uuid} NOT NULL,
                 account_id {uuid} NOT NULL,
                 aal TEXT NOT NULL,
                 amr TEXT NOT NULL,
                 started_at BIGINT NOT NULL,
                 expires_at BIGINT NOT NULL,
                 idle_timeout BIGINT NOT NULL,
-                api_key_id {uuid}
+                api_key_id {uuid},
+                {key}
             ) {clustered}",
             indexes: &["CREATE INDEX sessions_by_account_{generation} ON sessions{shadow} (account_id, started_at)"],
             digest: "session_id, account_id, aal, amr, started_at, expires_at, idle_timeout, api_key_id",
             key: "session_id",
+            apart: "account_id",
+            appended: &[],
         },
         Table {
             name: "access_tokens",
             create: "CREATE TABLE access_tokens{shadow} (
-                access_token_id {uuid} NOT NULL PRIMARY KEY,
+                access_token_id {uuid} NOT NULL,
                 account_id {uuid} NOT NULL,
                 name_box {bytes},
                 issued_at BIGINT NOT NULL,
-                expires_at BIGINT NOT NULL
+                expires_at BIGINT NOT NULL,
+                {key}
             ) {clustered}",
             indexes: &[
                 "CREATE INDEX access_tokens_by_account_{generation} ON access_tokens{shadow} (account_id, issued_at)",
             ],
             digest: "access_token_id, account_id, issued_at, expires_at",
             key: "access_token_id",
+            apart: "account_id",
+            appended: &[],
         },
     ],
     changes,
@@ -57,7 +63,7 @@ const PRUNE_SESSIONS: &str = "DELETE FROM sessions{shadow} WHERE account_id = $1
 const SIGNED_IN: &str = "INSERT INTO sessions{shadow}
     (session_id, account_id, aal, amr, started_at, expires_at, idle_timeout, api_key_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (session_id) DO NOTHING";
-const SESSION_ENDED: &str = "DELETE FROM sessions{shadow} WHERE session_id = $1";
+const SESSION_ENDED: &str = "DELETE FROM sessions{shadow} WHERE session_id = $1 AND account_id = $2";
 const ALL_SESSIONS_ENDED: &str = "DELETE FROM sessions{shadow} WHERE account_id = $1";
 const STEPPED_UP: &str = "UPDATE sessions{shadow} SET aal = 'aal2',
         amr = amr || CASE WHEN ' ' || amr || ' ' LIKE $1 THEN '' ELSE $2 END
@@ -67,7 +73,7 @@ const PRUNE_TOKENS: &str = "DELETE FROM access_tokens{shadow} WHERE account_id =
 const TOKEN_ISSUED: &str =
     "INSERT INTO access_tokens{shadow} (access_token_id, account_id, name_box, issued_at, expires_at)
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (access_token_id) DO NOTHING";
-const TOKEN_ENDED: &str = "DELETE FROM access_tokens{shadow} WHERE access_token_id = $1";
+const TOKEN_ENDED: &str = "DELETE FROM access_tokens{shadow} WHERE access_token_id = $1 AND account_id = $2";
 const ALL_TOKENS_ENDED: &str = "DELETE FROM access_tokens{shadow} WHERE account_id = $1";
 
 /// The stable name of an assurance level.
@@ -108,8 +114,10 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
             ];
             vec![change(PRUNE_SESSIONS, [account.into(), at.into()]), change(SIGNED_IN, put)]
         }
-        Event::SignedOut(e) => vec![change(SESSION_ENDED, [e.session_id.into()])],
-        Event::SessionRevoked(e) => e.session_ids.iter().map(|id| change(SESSION_ENDED, [(*id).into()])).collect(),
+        Event::SignedOut(e) => vec![change(SESSION_ENDED, [e.session_id.into(), account.into()])],
+        Event::SessionRevoked(e) => {
+            e.session_ids.iter().map(|id| change(SESSION_ENDED, [(*id).into(), account.into()])).collect()
+        }
         // The acting session has just proved the factor that it enabled.
         Event::MethodEnabled(e) => match recorded.metadata.actor {
             Actor::Session { session_id } => {
@@ -132,7 +140,7 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
             ]
         }
         Event::AccessTokenRevoked(e) => {
-            e.access_token_ids.iter().map(|id| change(TOKEN_ENDED, [(*id).into()])).collect()
+            e.access_token_ids.iter().map(|id| change(TOKEN_ENDED, [(*id).into(), account.into()])).collect()
         }
         Event::TwoFactorReset(_) | Event::AccountErased(_) => {
             vec![change(ALL_SESSIONS_ENDED, [account.into()]), change(ALL_TOKENS_ENDED, [account.into()])]

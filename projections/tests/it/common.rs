@@ -27,18 +27,20 @@ use event_store::{
 };
 use projections::{ViewParts, Views};
 use schemas::envelope::{Metadata, Position, Version};
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vault::KeyRing;
+
+pub(crate) use crate::place::over_each_engine;
+pub use crate::place::{On, Place};
 
 pub const SOON: Duration = Duration::from_secs(20);
 pub const ADDRESS: &str = "ada.lovelace@example.com";
 pub const NUMBER: &str = "+436601234567";
 
 pub struct World {
-    pub dir: TempDir,
+    pub place: Place,
     pub store: Arc<SqliteStore>,
     pub keys: Arc<Keys>,
     pub clock: Arc<ManualClock>,
@@ -70,13 +72,14 @@ impl std::ops::Deref for Running {
 }
 
 impl World {
-    pub async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(&dir.path().join("log.db"), SqliteOptions::default()).await.unwrap());
+    pub async fn new(on: On) -> Self {
+        let place = Place::new(on).await;
+        let store =
+            Arc::new(SqliteStore::open(&place.dir.path().join("log.db"), SqliteOptions::default()).await.unwrap());
         let ring = Arc::new(KeyRing::generate().unwrap());
         let keys = Arc::new(Keys::new(Arc::clone(&store) as Arc<dyn KeyStore>, ring, 1_000));
         Self {
-            dir,
+            place,
             store,
             keys,
             clock: Arc::new(ManualClock::default()),
@@ -87,7 +90,22 @@ impl World {
     }
 
     pub fn path(&self) -> PathBuf {
-        self.dir.path().join("views.db")
+        self.place.views_file()
+    }
+
+    /// Opens the views, as one more process.
+    pub async fn open(&self) -> Views {
+        self.place.views(self.parts()).await
+    }
+
+    /// Changes rows behind the views' back.
+    pub async fn alter(&self, sql: &str) {
+        self.place.alter(&self.path(), sql).await;
+    }
+
+    /// Names of tables and indexes that contain a text.
+    pub async fn names(&self, part: &str) -> Vec<String> {
+        self.place.names(&self.path(), part).await
     }
 
     pub fn parts(&self) -> ViewParts {
@@ -100,7 +118,7 @@ impl World {
 
     /// Opens the views and keeps them current.
     pub async fn run(&self) -> Running {
-        let views = Arc::new(Views::sqlite(&self.path(), self.parts()).await.unwrap());
+        let views = Arc::new(self.open().await);
         let cancel = CancellationToken::new();
         let (running, until) = (Arc::clone(&views), cancel.clone());
         let runner = tokio::spawn(async move { running.run(until).await.unwrap() });
@@ -369,12 +387,4 @@ pub fn hash() -> TokenHash {
 
 pub fn text(text: &str) -> Personal<FreeText> {
     Personal::Known(FreeText::parse(text).unwrap())
-}
-
-/// Whether a text stands anywhere in the files of a directory.
-pub fn is_on_disk(dir: &std::path::Path, text: &str) -> bool {
-    std::fs::read_dir(dir).unwrap().any(|file| {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap_or_default();
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    })
 }

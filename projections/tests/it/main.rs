@@ -1,8 +1,10 @@
-//! The views and the file of operations, over a real log.
+//! Views and operations on each engine, over a real log.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 mod operations;
+mod place;
+mod postgres;
 mod random;
 mod store;
 mod views;

@@ -136,40 +136,55 @@ async fn happen(world: &World, person: &mut Person, step: Step) {
     world.acts(Actor::Anonymous);
 }
 
+async fn live_and_replayed(on: On, steps: Vec<(usize, Step)>) {
+    let world = World::new(on).await;
+    let mut people: Vec<Person> = (0..3)
+        .map(|_| Person {
+            account: AccountId(world.uuid()),
+            sessions: (0..4).map(|_| SessionId(world.uuid())).collect(),
+            verification: VerificationId(world.uuid()),
+            order: None,
+        })
+        .collect();
+    let views = world.run().await;
+    for (who, step) in steps {
+        if matches!(step, Step::Settle) {
+            world.settle(&views).await;
+        }
+        happen(&world, &mut people[who], step).await;
+    }
+    world.settle(&views).await;
+    let report = views.rebuild("all", &|_| (), &CancellationToken::new()).await.unwrap();
+    assert!(report.is_equal(), "{report:#?}");
+    for person in &people {
+        // Reading never fails, whatever the history.
+        views.methods(person.account).await.unwrap();
+        views.recovery_codes(person.account).await.unwrap();
+        views.sessions(person.account).await.unwrap();
+        views.account(person.account).await.unwrap();
+    }
+    views.stop().await;
+}
+
+fn runs(on: On, steps: Vec<(usize, Step)>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(live_and_replayed(on, steps));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn live_views_equal_a_replay(steps in prop::collection::vec((0..3_usize, step()), 1..120)) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let world = World::new().await;
-            let mut people: Vec<Person> = (0..3)
-                .map(|_| Person {
-                    account: AccountId(world.uuid()),
-                    sessions: (0..4).map(|_| SessionId(world.uuid())).collect(),
-                    verification: VerificationId(world.uuid()),
-                    order: None,
-                })
-                .collect();
-            let views = world.run().await;
-            for (who, step) in steps {
-                if matches!(step, Step::Settle) {
-                    world.settle(&views).await;
-                }
-                happen(&world, &mut people[who], step).await;
-            }
-            world.settle(&views).await;
-            let report = views.rebuild("all", &|_| (), &CancellationToken::new()).await.unwrap();
-            assert!(report.is_equal(), "{report:#?}");
-            for person in &people {
-                // Reading never fails, whatever the history.
-                views.methods(person.account).await.unwrap();
-                views.recovery_codes(person.account).await.unwrap();
-                views.sessions(person.account).await.unwrap();
-                views.account(person.account).await.unwrap();
-            }
-            views.stop().await;
-        });
+    fn live_views_equal_a_replay_on_sqlite(steps in prop::collection::vec((0..3_usize, step()), 1..120)) {
+        runs(On::Sqlite, steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn live_views_equal_a_replay_on_postgres(steps in prop::collection::vec((0..3_usize, step()), 1..120)) {
+        runs(On::Postgres, steps);
     }
 }

@@ -1,4 +1,4 @@
-//! The file of views: restarts, damage, freshness, rebuilds.
+//! Where views are kept: restarts, damage, freshness, rebuilds.
 
 use std::{
     collections::BTreeMap,
@@ -52,20 +52,22 @@ async fn rebuild(views: &Views, view: &str) -> RebuildReport {
     views.rebuild(view, &|_| (), &CancellationToken::new()).await.unwrap()
 }
 
-fn names(path: &std::path::Path, like: &str) -> Vec<String> {
-    let connection = Connection::open(path).unwrap();
-    let mut statement = connection.prepare("SELECT name FROM sqlite_master WHERE name LIKE ?1").unwrap();
-    statement.query_map([like], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+over_each_engine! {
+    a_restart_goes_on_where_it_stopped_and_a_rebuild_finds_what_was_altered,
+    whoever_waits_is_told_when_the_views_stay_behind,
+    a_view_of_an_older_shape_is_rebuilt_beside_the_others,
+    a_rebuild_beside_live_views_is_equal_and_they_go_on,
+    another_process_rebuilds_beside_a_running_one,
+    a_rebuild_that_is_cancelled_leaves_no_trace,
+    a_replay_after_erasure_equals_the_live_views,
+    a_fresh_place_has_the_digests_of_the_old_one,
 }
 
-#[tokio::test]
-async fn a_restart_goes_on_where_it_stopped_and_a_rebuild_finds_what_was_altered() {
-    let world = World::new().await;
+async fn a_restart_goes_on_where_it_stopped_and_a_rebuild_finds_what_was_altered(on: On) {
+    let world = World::new(on).await;
     let account = busy(&world, 3).await[0];
     world.current().await.stop().await;
-    let altered = Connection::open(world.path()).unwrap();
-    assert_eq!(altered.execute("UPDATE accounts SET email_masked = 'altered'", []).unwrap(), 3);
-    drop(altered);
+    world.alter("UPDATE accounts SET email_masked = 'altered'").await;
 
     world.account_with("late@example.com").await;
     let views = world.current().await;
@@ -84,7 +86,7 @@ async fn a_restart_goes_on_where_it_stopped_and_a_rebuild_finds_what_was_altered
 
 #[tokio::test]
 async fn a_damaged_or_foreign_file_is_rebuilt_by_itself() {
-    let world = World::new().await;
+    let world = World::new(On::Sqlite).await;
     let account = busy(&world, 2).await[0];
     for damage in ["garbage", "foreign", "torn", "power"] {
         match damage {
@@ -122,7 +124,7 @@ async fn a_damaged_or_foreign_file_is_rebuilt_by_itself() {
 
 #[tokio::test]
 async fn a_file_that_is_damaged_while_it_is_used_is_rebuilt() {
-    let world = World::new().await;
+    let world = World::new(On::Sqlite).await;
     let account = busy(&world, 50).await[0];
     let views = world.current().await;
     let file = Connection::open(world.path()).unwrap();
@@ -147,12 +149,11 @@ async fn a_file_that_is_damaged_while_it_is_used_is_rebuilt() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn whoever_waits_is_told_when_the_views_stay_behind() {
-    let world = World::new().await;
+async fn whoever_waits_is_told_when_the_views_stay_behind(on: On) {
+    let world = World::new(on).await;
     busy(&world, 1).await;
     let head = world.store.last_position().await.unwrap();
-    let idle = Views::sqlite(&world.path(), world.parts()).await.unwrap();
+    let idle = world.open().await;
     let begun = tokio::time::Instant::now();
     let stale = idle.wait_for(head, Duration::from_millis(100)).await;
     assert_eq!(stale, Err(Stale { reached: Position::START }));
@@ -167,15 +168,12 @@ async fn whoever_waits_is_told_when_the_views_stay_behind() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn a_view_of_an_older_shape_is_rebuilt_beside_the_others() {
-    let world = World::new().await;
+async fn a_view_of_an_older_shape_is_rebuilt_beside_the_others(on: On) {
+    let world = World::new(on).await;
     let account = busy(&world, 3).await[0];
     world.current().await.stop().await;
-    let file = Connection::open(world.path()).unwrap();
-    file.execute("UPDATE view_checkpoints SET version = 0 WHERE view = 'account_methods'", []).unwrap();
-    file.execute_batch("DROP TABLE account_methods; CREATE TABLE account_methods (old TEXT)").unwrap();
-    drop(file);
+    world.alter("UPDATE view_checkpoints SET version = 0 WHERE view = 'account_methods'").await;
+    world.alter("DROP TABLE account_methods; CREATE TABLE account_methods (old TEXT)").await;
     let views = world.current().await;
     assert_eq!(views.methods(account).await.unwrap().len(), 1);
     world.given(account, [world.enrolling_sms(2), world.enabled(2, MethodKind::Sms, false)]).await;
@@ -185,9 +183,8 @@ async fn a_view_of_an_older_shape_is_rebuilt_beside_the_others() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn a_rebuild_beside_live_views_is_equal_and_they_go_on() {
-    let world = World::new().await;
+async fn a_rebuild_beside_live_views_is_equal_and_they_go_on(on: On) {
+    let world = World::new(on).await;
     busy(&world, 40).await;
     let views = world.current().await;
     let stop = CancellationToken::new();
@@ -213,16 +210,15 @@ async fn a_rebuild_beside_live_views_is_equal_and_they_go_on() {
     assert!(report.is_equal() && report.views.len() == 8 && report.events > 300);
     world.settle(&views).await;
     assert_eq!(views.adoption_totals().await.unwrap().accounts, 40 + appended);
-    assert!(names(&world.path(), "%\\_\\_rebuild%").is_empty() && names(&world.path(), "%\\_\\_old").is_empty());
+    assert!(world.names("__rebuild").await.is_empty() && world.names("__old").await.is_empty());
     views.stop().await;
 }
 
-#[tokio::test]
-async fn another_process_rebuilds_beside_a_running_one() {
-    let world = World::new().await;
+async fn another_process_rebuilds_beside_a_running_one(on: On) {
+    let world = World::new(on).await;
     busy(&world, 20).await;
     let views = world.current().await;
-    let beside = Views::sqlite(&world.path(), world.parts()).await.unwrap();
+    let beside = world.open().await;
     let stop = CancellationToken::new();
     let (report, ()) = tokio::join!(
         async {
@@ -245,9 +241,8 @@ async fn another_process_rebuilds_beside_a_running_one() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn a_rebuild_that_is_cancelled_leaves_no_trace() {
-    let world = World::new().await;
+async fn a_rebuild_that_is_cancelled_leaves_no_trace(on: On) {
+    let world = World::new(on).await;
     busy(&world, 5).await;
     let views = world.current().await;
     let cancel = CancellationToken::new();
@@ -262,7 +257,7 @@ async fn a_rebuild_that_is_cancelled_leaves_no_trace() {
     assert!(steps.load(Ordering::SeqCst) > 0);
     // The next rebuild waits for the tidying and finds a clean place.
     assert!(rebuild(&views, "timeline").await.is_equal());
-    assert!(names(&world.path(), "%\\_\\_rebuild%").is_empty());
+    assert!(world.names("__rebuild").await.is_empty());
     assert!(matches!(
         views.rebuild("nothing", &|_| (), &CancellationToken::new()).await,
         Err(ViewError::UnknownView(_))
@@ -270,9 +265,8 @@ async fn a_rebuild_that_is_cancelled_leaves_no_trace() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn a_replay_after_erasure_equals_the_live_views() {
-    let world = World::new().await;
+async fn a_replay_after_erasure_equals_the_live_views(on: On) {
+    let world = World::new(on).await;
     let account = busy(&world, 2).await[0];
     let views = world.current().await;
     world.given(account, [AccountErased { verification_id: None }.into()]).await;
@@ -284,14 +278,17 @@ async fn a_replay_after_erasure_equals_the_live_views() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn a_fresh_file_has_the_digests_of_the_old_one() {
-    let world = World::new().await;
+async fn a_fresh_place_has_the_digests_of_the_old_one(on: On) {
+    let world = World::new(on).await;
     busy(&world, 4).await;
     let first = world.current().await;
     let of_first = digests(&rebuild(&first, "all").await);
     first.stop().await;
-    std::fs::remove_file(world.path()).unwrap();
+    if on == On::Sqlite {
+        std::fs::remove_file(world.path()).unwrap();
+    } else {
+        world.alter("UPDATE view_checkpoints SET version = 0").await;
+    }
     world.advance(Seconds::days(3));
     let second = world.current().await;
     assert_eq!(digests(&rebuild(&second, "all").await), of_first);

@@ -4,9 +4,28 @@ use crate::common::*;
 use domain::{events::*, ids::*, personal::Personal, time::Seconds, values::*};
 use projections::queries::{AccountFilter, Alert, DeliveryFilter, Order, Reveal, TimelineFilter};
 
-#[tokio::test]
-async fn a_method_is_listed_once_it_is_enabled_with_its_label_and_masked_number() {
-    let world = World::new().await;
+over_each_engine! {
+    a_method_is_listed_once_it_is_enabled_with_its_label_and_masked_number,
+    another_primary_method_takes_the_place_and_a_new_label_shows,
+    wrong_codes_count_until_a_right_one_and_a_lock_ends_by_itself,
+    the_mail_of_a_forgotten_password_clears_no_count,
+    the_current_recovery_codes_tell_which_were_used,
+    sessions_and_access_tokens_are_listed_while_they_live,
+    an_account_shows_where_it_stands_and_what_someone_should_look_at,
+    security_teams_find_accounts_by_factor_lock_method_address_and_time,
+    a_delivery_tells_how_far_it_got_and_whether_its_code_was_used,
+    the_timeline_reads_as_one_line_per_event_in_both_orders,
+    the_timeline_masks_opens_and_never_shows_a_secret,
+    retention_drops_the_metadata_of_old_lines,
+    adoption_counts_what_happened_per_day_and_as_it_stands,
+    an_imported_account_stands_with_its_methods_and_codes,
+    api_keys_are_listed_with_their_names_and_ends,
+    an_erased_account_leaves_no_row_of_its_own,
+    nothing_personal_is_kept_in_clear,
+}
+
+async fn a_method_is_listed_once_it_is_enabled_with_its_label_and_masked_number(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     world.given(account, [world.enrolling_sms(1), world.enrolling_totp(2)]).await;
     let views = world.current().await;
@@ -25,9 +44,8 @@ async fn a_method_is_listed_once_it_is_enabled_with_its_label_and_masked_number(
     views.stop().await;
 }
 
-#[tokio::test]
-async fn another_primary_method_takes_the_place_and_a_new_label_shows() {
-    let world = World::new().await;
+async fn another_primary_method_takes_the_place_and_a_new_label_shows(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let enable = [
         world.enrolling_totp(1),
@@ -49,9 +67,8 @@ async fn another_primary_method_takes_the_place_and_a_new_label_shows() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn wrong_codes_count_until_a_right_one_and_a_lock_ends_by_itself() {
-    let world = World::new().await;
+async fn wrong_codes_count_until_a_right_one_and_a_lock_ends_by_itself(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let locked_until = world.later(Seconds::minutes(15));
     world
@@ -84,9 +101,8 @@ async fn wrong_codes_count_until_a_right_one_and_a_lock_ends_by_itself() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn the_mail_of_a_forgotten_password_clears_no_count() {
-    let world = World::new().await;
+async fn the_mail_of_a_forgotten_password_clears_no_count(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let proved = succeeded_in(
         VerificationId(world.uuid()),
@@ -101,9 +117,8 @@ async fn the_mail_of_a_forgotten_password_clears_no_count() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn the_current_recovery_codes_tell_which_were_used() {
-    let world = World::new().await;
+async fn the_current_recovery_codes_tell_which_were_used(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     world.given(account, [codes_generated(1), world.code_used(1, 3, 9)]).await;
     let views = world.current().await;
@@ -122,9 +137,8 @@ async fn the_current_recovery_codes_tell_which_were_used() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn sessions_and_access_tokens_are_listed_while_they_live() {
-    let world = World::new().await;
+async fn sessions_and_access_tokens_are_listed_while_they_live(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let (one, two, token) = (SessionId(world.uuid()), SessionId(world.uuid()), AccessTokenId(world.uuid()));
     world.given(account, [world.signed_in(one, Aal::Aal1)]).await;
@@ -160,9 +174,8 @@ async fn sessions_and_access_tokens_are_listed_while_they_live() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn an_account_shows_where_it_stands_and_what_someone_should_look_at() {
-    let world = World::new().await;
+async fn an_account_shows_where_it_stands_and_what_someone_should_look_at(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let registered_at = world.now();
     world.advance(Seconds(60));
@@ -224,9 +237,8 @@ async fn an_account_shows_where_it_stands_and_what_someone_should_look_at() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn security_teams_find_accounts_by_factor_lock_method_address_and_time() {
-    let world = World::new().await;
+async fn security_teams_find_accounts_by_factor_lock_method_address_and_time(on: On) {
+    let world = World::new(on).await;
     let plain = world.account_with("one@example.com").await;
     world.advance(Seconds(10));
     let totp = world.account_with("two@example.com").await;
@@ -288,9 +300,8 @@ async fn security_teams_find_accounts_by_factor_lock_method_address_and_time() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn a_delivery_tells_how_far_it_got_and_whether_its_code_was_used() {
-    let world = World::new().await;
+async fn a_delivery_tells_how_far_it_got_and_whether_its_code_was_used(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let verification = VerificationId(world.uuid());
     let order = world.given(account, [world.issued(verification, Channel::Sms, Purpose::SignIn)]).await;
@@ -339,9 +350,8 @@ async fn a_delivery_tells_how_far_it_got_and_whether_its_code_was_used() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn the_timeline_reads_as_one_line_per_event_in_both_orders() {
-    let world = World::new().await;
+async fn the_timeline_reads_as_one_line_per_event_in_both_orders(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let other = world.account_with("other@example.com").await;
     let reader = ApiKeyId(world.uuid());
@@ -388,9 +398,8 @@ async fn the_timeline_reads_as_one_line_per_event_in_both_orders() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn the_timeline_masks_opens_and_never_shows_a_secret() {
-    let world = World::new().await;
+async fn the_timeline_masks_opens_and_never_shows_a_secret(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     world.given(account, [world.enrolling_sms(1), world.enrolling_totp(2)]).await;
     let views = world.current().await;
@@ -424,9 +433,8 @@ async fn the_timeline_masks_opens_and_never_shows_a_secret() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn retention_drops_the_metadata_of_old_lines() {
-    let world = World::new().await;
+async fn retention_drops_the_metadata_of_old_lines(on: On) {
+    let world = World::new(on).await;
     let session = SessionId(world.uuid());
     world.acts(Actor::Session { session_id: session });
     let account = world.account().await;
@@ -441,9 +449,8 @@ async fn retention_drops_the_metadata_of_old_lines() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn adoption_counts_what_happened_per_day_and_as_it_stands() {
-    let world = World::new().await;
+async fn adoption_counts_what_happened_per_day_and_as_it_stands(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let yesterday = world.now();
     world.advance(Seconds::days(1));
@@ -471,9 +478,8 @@ async fn adoption_counts_what_happened_per_day_and_as_it_stands() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn an_imported_account_stands_with_its_methods_and_codes() {
-    let world = World::new().await;
+async fn an_imported_account_stands_with_its_methods_and_codes(on: On) {
+    let world = World::new(on).await;
     let account = AccountId(world.uuid());
     let number = PhoneNumber::parse(NUMBER).unwrap();
     let methods = vec![
@@ -516,9 +522,8 @@ async fn an_imported_account_stands_with_its_methods_and_codes() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn api_keys_are_listed_with_their_names_and_ends() {
-    let world = World::new().await;
+async fn api_keys_are_listed_with_their_names_and_ends(on: On) {
+    let world = World::new(on).await;
     let key = ApiKeyId(world.uuid());
     let issued = ApiKeyIssued {
         api_key_id: key,
@@ -539,9 +544,8 @@ async fn api_keys_are_listed_with_their_names_and_ends() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn an_erased_account_leaves_no_row_of_its_own() {
-    let world = World::new().await;
+async fn an_erased_account_leaves_no_row_of_its_own(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let verification = VerificationId(world.uuid());
     let order = world
@@ -583,9 +587,8 @@ async fn an_erased_account_leaves_no_row_of_its_own() {
     views.stop().await;
 }
 
-#[tokio::test]
-async fn the_file_holds_nothing_personal_in_clear() {
-    let world = World::new().await;
+async fn nothing_personal_is_kept_in_clear(on: On) {
+    let world = World::new(on).await;
     let account = world.account().await;
     let issued = AccessTokenIssued {
         access_token_id: AccessTokenId(world.uuid()),
@@ -606,13 +609,13 @@ async fn the_file_holds_nothing_personal_in_clear() {
         .await;
     let views = world.current().await;
     views.stop().await;
-    assert!(is_on_disk(world.dir.path(), "a•••@example.com"), "the search finds what is there");
+    assert!(world.place.holds("a•••@example.com").await, "the search finds what is there");
     #[cfg(unix)]
-    {
+    if on == On::Sqlite {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(world.path()).unwrap().permissions().mode() & 0o777, 0o600);
     }
     for secret in [ADDRESS, NUMBER, "Label number 1", "laptop backup", "203.0.113.77", "Lynx/2.9", "$argon2id$"] {
-        assert!(!is_on_disk(world.dir.path(), secret), "{secret}");
+        assert!(!world.place.holds(secret).await, "{secret}");
     }
 }

@@ -23,7 +23,7 @@ pub static VIEW: View = View {
         Table {
             name: "timeline",
             create: "CREATE TABLE timeline{shadow} (
-                position BIGINT NOT NULL PRIMARY KEY,
+                position BIGINT NOT NULL,
                 event_id {uuid} NOT NULL,
                 stream TEXT NOT NULL,
                 version BIGINT NOT NULL,
@@ -36,7 +36,8 @@ pub static VIEW: View = View {
                 event_type TEXT NOT NULL,
                 schema_version BIGINT NOT NULL,
                 metadata {bytes},
-                data {bytes} NOT NULL
+                data {bytes} NOT NULL,
+                {key}
             )",
             indexes: &[
                 "CREATE INDEX timeline_by_account_{generation} ON timeline{shadow} (account_id, position)
@@ -49,17 +50,22 @@ pub static VIEW: View = View {
             digest: "position, event_id, stream, version, account_id, type, at, actor_kind, actor_id, summary, \
                      event_type, schema_version, metadata, data",
             key: "position",
+            apart: "position",
+            appended: &[HAPPENED, HAPPENED_TO_ORDER],
         },
         Table {
             name: "timeline_orders",
             // Which account a send belongs to: the events of its stream do not repeat it.
             create: "CREATE TABLE timeline_orders{shadow} (
-                order_id {uuid} NOT NULL PRIMARY KEY,
-                account_id {uuid} NOT NULL
+                order_id {uuid} NOT NULL,
+                account_id {uuid} NOT NULL,
+                {key}
             ) {clustered}",
             indexes: &[],
             digest: "order_id, account_id",
             key: "order_id",
+            apart: "order_id",
+            appended: &[],
         },
     ],
     changes,

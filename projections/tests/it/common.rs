@@ -73,7 +73,10 @@ impl std::ops::Deref for Running {
 
 impl World {
     pub async fn new(on: On) -> Self {
-        let place = Place::new(on).await;
+        Self::on(Place::new(on).await).await
+    }
+
+    pub async fn on(place: Place) -> Self {
         let store =
             Arc::new(SqliteStore::open(&place.dir.path().join("log.db"), SqliteOptions::default()).await.unwrap());
         let ring = Arc::new(KeyRing::generate().unwrap());

@@ -53,6 +53,11 @@ impl Place {
         }
     }
 
+    /// In a database that is there.
+    pub fn at(database: TestDatabase) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), database: Some(database) }
+    }
+
     pub fn views_file(&self) -> std::path::PathBuf {
         self.dir.path().join("views.db")
     }

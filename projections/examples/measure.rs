@@ -1,4 +1,5 @@
-//! How fast the views follow and are rebuilt: `cargo run --release -p projections --example measure [EVENTS]`.
+//! How fast the views follow and are rebuilt:
+//! `cargo run --release -p projections --features postgres --example measure [EVENTS]`.
 //!
 //! The log holds accounts that enroll an app and are then verified again and again, as under load. Reported
 //! are a catch-up from nothing, a rebuild of all views beside the live ones, and the processor time that
@@ -19,9 +20,11 @@ use event_store::{
     codec,
     keys::Keys,
     port::{Append, Clock, EventLog, Expected},
+    postgres::Database,
     sqlite::{SqliteOptions, SqliteStore},
-    testing::ManualClock,
+    testing::{ManualClock, postgres::PostgresServer},
 };
+use futures::{SinkExt, TryStreamExt};
 use projections::{ViewParts, Views};
 use schemas::envelope::{Metadata, Position, Version};
 use tokio::time::Instant;
@@ -160,6 +163,42 @@ fn run(views: &Arc<Views>, cancel: &CancellationToken) -> tokio::task::JoinHandl
     tokio::spawn(async move { views.run(cancel).await.unwrap() })
 }
 
+/// The same on PostgreSQL, beside what plain `COPY` of as many lines of the history takes there.
+async fn on_postgres(load: &Load, head: Position) {
+    let server = Arc::new(PostgresServer::start().await);
+    let place = server.database().await;
+    let database = Database::connect(&place.options()).await.unwrap();
+    let parts = ViewParts { log: load.store.clone(), keys: load.keys.clone(), clock: load.clock.clone() };
+    let views = Arc::new(Views::postgres(database, parts).await.unwrap());
+    let cancel = CancellationToken::new();
+    let (begun, spent) = (Instant::now(), processor_seconds());
+    let runner = run(&views, &cancel);
+    views.wait_for(head, Duration::from_hours(1)).await.unwrap();
+    report("PostgreSQL: filled from nothing, with indexes", head.0, begun.elapsed(), processor_seconds() - spent);
+    let (begun, spent) = (Instant::now(), processor_seconds());
+    let rebuilt = views.rebuild("all", &|_| (), &CancellationToken::new()).await.unwrap();
+    println!("PostgreSQL rebuild: {:.0} events a second, equal: {}", rebuilt.events_per_second, rebuilt.is_equal());
+    report("PostgreSQL rebuild with indexes, digests and swap", head.0, begun.elapsed(), processor_seconds() - spent);
+    cancel.cancel();
+    runner.await.unwrap();
+    views.close().await;
+
+    let client = place.client().await;
+    let read = client.copy_out("COPY timeline TO STDOUT (FORMAT binary)").await.unwrap();
+    let pieces: Vec<_> = read.try_collect().await.unwrap();
+    for (what, like) in [("indexed", "INCLUDING INDEXES"), ("bare", "")] {
+        client.batch_execute(&format!("CREATE TABLE plain_{what} (LIKE timeline {like})")).await.unwrap();
+        let begun = Instant::now();
+        let sink = client.copy_in(&format!("COPY plain_{what} FROM STDIN (FORMAT binary)")).await.unwrap();
+        let mut sink = std::pin::pin!(sink);
+        for piece in &pieces {
+            sink.feed(piece.clone()).await.unwrap();
+        }
+        let rows = sink.finish().await.unwrap();
+        report(&format!("plain COPY into one {what} table"), rows, begun.elapsed(), 0.0);
+    }
+}
+
 #[tokio::main]
 async fn main() {
     let events: u64 = std::env::args().nth(1).map_or(200_000, |n| n.parse().unwrap());
@@ -195,6 +234,7 @@ async fn main() {
 
     cancel.cancel();
     runner.await.unwrap();
+    on_postgres(&load, head).await;
     // 2,500 appends of two events a second for five seconds: once to warm up, once without the views to know
     // what that costs by itself, once with them.
     let rate = async || {

@@ -16,6 +16,7 @@ mod http;
 mod large;
 mod now;
 mod place;
+mod rebuild;
 mod seed;
 mod server;
 mod startup;
@@ -107,6 +108,15 @@ enum What {
         /// For how many seconds
         #[arg(long, default_value_t = 10)]
         seconds: u32,
+        /// Through a NATS server that is started for it
+        #[arg(long)]
+        nats: bool,
+    },
+    /// A rebuild of all views in one pass
+    Rebuild {
+        /// Events in the log
+        #[arg(long, default_value_t = 500_000)]
+        events: usize,
     },
 }
 
@@ -144,7 +154,8 @@ async fn measure(cli: &Cli, folder: &std::path::Path) -> Measured {
         What::Startup { events } => startup::measure(&cli.binary, &place("data").await?, *events).await,
         What::Memory => startup::memory(&cli.binary, &place("data").await?).await,
         What::ColdLoad { events } => cold_load::measure(&place("data").await?, *events).await,
-        What::Gateway { rate, seconds } => gateway::measure(&place("data").await?, *rate, *seconds).await,
+        What::Gateway { rate, seconds, nats } => gateway::measure(&place("data").await?, *nats, *rate, *seconds).await,
+        What::Rebuild { events } => rebuild::measure(&place("data").await?, *events).await,
         What::All => {
             attempts::measure(&cli.binary, &place("attempts").await?, 30_000, 32).await?;
             if cli.log == Engine::Postgres {
@@ -155,7 +166,9 @@ async fn measure(cli: &Cli, folder: &std::path::Path) -> Measured {
             startup::measure(&cli.binary, &place("million").await?, 1_000_000).await?;
             startup::memory(&cli.binary, &place("memory").await?).await?;
             cold_load::measure(&place("cold").await?, 10_000).await?;
-            gateway::measure(&place("gateway").await?, 50, 10).await
+            rebuild::measure(&place("rebuild").await?, 500_000).await?;
+            gateway::measure(&place("gateway").await?, false, 50, 10).await?;
+            gateway::measure(&place("nats").await?, true, 50, 10).await
         }
     }
 }

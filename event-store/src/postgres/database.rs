@@ -29,7 +29,7 @@ use crate::port::LogError;
 /// The oldest server that is served.
 const OLDEST: u32 = 13;
 
-/// How much longer than the server a statement is waited for.
+/// How much longer than by the server a statement is waited for, at most.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Where the database is, and how long to wait for it.
@@ -189,7 +189,7 @@ impl Database {
     }
 
     pub(super) fn patience(&self) -> Duration {
-        self.opener.statement_timeout + GRACE
+        self.opener.statement_timeout + GRACE.min(self.opener.statement_timeout)
     }
 
     /// How long a statement may wait for a lock: less than it may take.

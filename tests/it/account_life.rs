@@ -3,13 +3,21 @@
 
 use serde_json::json;
 
-use crate::support::{PASSWORD, Person, Server, Settings, Watcher, id, totp_at};
+use crate::support::{PASSWORD, Person, Settings, Setup, Watcher, id, over_every_setup, totp_at};
+
+over_every_setup![
+    a_changed_password_ends_other_sessions_and_tokens,
+    a_forgotten_password_needs_the_mail_and_the_second_factor,
+    an_address_changes_when_its_code_is_confirmed,
+    an_account_is_erased_with_a_verification_and_leaves_nothing_to_read,
+    a_product_with_its_own_passwords_uses_the_second_factor_alone,
+    source_addresses_and_user_agents_are_sealed_and_limits_count_the_forwarded_source,
+];
 
 const NEW_PASSWORD: &str = "ein-anderes-Pferd-23";
 
-#[tokio::test]
-async fn a_changed_password_ends_other_sessions_and_tokens() {
-    let server = Server::start();
+async fn a_changed_password_ends_other_sessions_and_tokens(setup: Setup) {
+    let server = setup.server().await;
     let mut person = Person::with_totp(&server, "karen").await;
     let issued =
         person.client.post("/v1/accounts/me/access-tokens", json!({"name": "laptop script"})).await.expect(201);
@@ -33,9 +41,8 @@ async fn a_changed_password_ends_other_sessions_and_tokens() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn a_forgotten_password_needs_the_mail_and_the_second_factor() {
-    let server = Server::start();
+async fn a_forgotten_password_needs_the_mail_and_the_second_factor(setup: Setup) {
+    let server = setup.server().await;
     let person = Person::with_totp(&server, "shafi").await;
     let client = server.client();
     let mails = person.codes_mailed().await;
@@ -57,9 +64,8 @@ async fn a_forgotten_password_needs_the_mail_and_the_second_factor() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn an_address_changes_when_its_code_is_confirmed() {
-    let server = Server::start();
+async fn an_address_changes_when_its_code_is_confirmed(setup: Setup) {
+    let server = setup.server().await;
     let mut person = Person::with_totp(&server, "jean").await;
     person.sign_in_by_totp(&server).await;
     let held = Person::sign_up(&server, "holder").await;
@@ -84,9 +90,8 @@ async fn an_address_changes_when_its_code_is_confirmed() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn an_account_is_erased_with_a_verification_and_leaves_nothing_to_read() {
-    let server = Server::start();
+async fn an_account_is_erased_with_a_verification_and_leaves_nothing_to_read(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let person = Person::with_totp(&server, "evelyn").await;
     person.client.delete("/v1/accounts/me").await.refused(403, "verification_required");
@@ -103,9 +108,8 @@ async fn an_account_is_erased_with_a_verification_and_leaves_nothing_to_read() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn a_product_with_its_own_passwords_uses_the_second_factor_alone() {
-    let server = Server::start();
+async fn a_product_with_its_own_passwords_uses_the_second_factor_alone(setup: Setup) {
+    let server = setup.server().await;
     let product = server.client_with("accounts:write,sessions:issue,introspect");
     let body = json!({"email": "customer@example.com", "email_verified": true});
     let account = product.post("/v1/accounts", body).await.expect(201);
@@ -157,13 +161,12 @@ async fn a_product_with_its_own_passwords_uses_the_second_factor_alone() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn source_addresses_and_user_agents_are_sealed_and_limits_count_the_forwarded_source() {
+async fn source_addresses_and_user_agents_are_sealed_and_limits_count_the_forwarded_source(setup: Setup) {
     let limits = "{ count = 3, window = 3600 }";
     let settings = Settings::default()
         .with("trusted_proxies", "127.0.0.1/32")
         .with("policy.limits.registrations_per_source", limits);
-    let server = Server::start_with(settings);
+    let server = setup.server_with(settings).await;
     let from = |address: &str| server.client().header("X-Forwarded-For", address);
     server.remember("203.0.113.77");
     let register = async |address: &str, name: &str| {

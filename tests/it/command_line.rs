@@ -64,10 +64,10 @@ fn every_setting_is_documented() {
 fn a_taken_address_is_named() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let taken = server.base().trim_start_matches("http://");
-    let output = run(&folder.path().join("data"), &["serve", "--listen", taken], &[]);
+    let taken = server.base().trim_start_matches("http://").to_owned();
+    let output = run(&folder.path().join("data"), &["serve", "--listen", &taken], &[]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains(taken), "{}", stderr(&output));
+    assert!(stderr(&output).contains(&taken), "{}", stderr(&output));
 }
 
 #[test]

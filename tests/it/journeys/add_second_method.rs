@@ -2,7 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::{Person, Server, Watcher, id};
+use crate::support::{Person, Setup, Watcher, id, over_every_setup};
+
+over_every_setup![
+    a_second_method_is_added_by_the_first_and_no_email_is_sent,
+    a_recovery_code_can_stand_for_the_identity_check,
+];
 
 const NUMBER: &str = "+436641234567";
 
@@ -10,9 +15,8 @@ fn kinds(verification: &serde_json::Value) -> Vec<&str> {
     verification["methods"].as_array().unwrap().iter().map(|method| method["kind"].as_str().unwrap()).collect()
 }
 
-#[tokio::test]
-async fn a_second_method_is_added_by_the_first_and_no_email_is_sent() {
-    let server = Server::start();
+async fn a_second_method_is_added_by_the_first_and_no_email_is_sent(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let mut person = Person::with_totp(&server, "mary").await;
     let mails = person.codes_mailed().await;
@@ -48,9 +52,8 @@ async fn a_second_method_is_added_by_the_first_and_no_email_is_sent() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn a_recovery_code_can_stand_for_the_identity_check() {
-    let server = Server::start();
+async fn a_recovery_code_can_stand_for_the_identity_check(setup: Setup) {
+    let server = setup.server().await;
     let mut person = Person::with_totp(&server, "joan").await;
     let started = person.start("add_method").await;
     let code = person.recovery_codes[0].to_lowercase().replace('-', " ");

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::{Person, Server, Watcher};
+use crate::support::{Person, Setup, Watcher, over_every_setup};
 
-#[tokio::test]
-async fn the_auditor_replays_an_account_to_any_moment() {
-    let server = Server::start();
+over_every_setup![the_auditor_replays_an_account_to_any_moment,];
+
+async fn the_auditor_replays_an_account_to_any_moment(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let mut person = Person::with_totp(&server, "dorothy").await;
     let history = watcher.history(&person.account).await;

@@ -2,13 +2,17 @@
 
 use serde_json::json;
 
-use crate::support::{Person, Server, Settings, Watcher, eventually, id};
+use crate::support::{Person, Settings, Setup, Watcher, eventually, id, over_every_setup};
+
+over_every_setup![
+    a_late_code_works_while_it_is_valid_and_is_refused_after,
+    the_security_team_sees_a_code_that_was_not_sent,
+];
 
 const NUMBER: &str = "+436601234567";
 
-#[tokio::test]
-async fn a_late_code_works_while_it_is_valid_and_is_refused_after() {
-    let server = Server::start();
+async fn a_late_code_works_while_it_is_valid_and_is_refused_after(setup: Setup) {
+    let server = setup.server().await;
     let person = Person::with_sms(&server, "anna", NUMBER).await;
     let (verification, holder) = person.begin_sign_in(&server).await;
     let codes = format!("/v1/verifications/{}/codes", id(&verification));
@@ -38,10 +42,9 @@ async fn a_late_code_works_while_it_is_valid_and_is_refused_after() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn the_security_team_sees_a_code_that_was_not_sent() {
+async fn the_security_team_sees_a_code_that_was_not_sent(setup: Setup) {
     let everything = Settings::default();
-    let server = Server::start_with(everything.clone());
+    let server = setup.server_with(everything.clone()).await;
     let person = Person::with_sms(&server, "ruth", NUMBER).await;
     let sent = person.client.inbox(NUMBER).await.len();
 

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use crate::support::{Person, Server, Watcher, another};
+use crate::support::{Person, Setup, Watcher, another, over_every_setup};
+
+over_every_setup![two_factor_is_turned_on_with_a_phone_number,];
 
 const NUMBER: &str = "+436601234567";
 
-#[tokio::test]
-async fn two_factor_is_turned_on_with_a_phone_number() {
-    let server = Server::start();
+async fn two_factor_is_turned_on_with_a_phone_number(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let person = Person::sign_up(&server, "grace").await;
 

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::{Person, Server, Watcher, another, id, totp_at};
+use crate::support::{Person, Setup, Watcher, another, id, over_every_setup, totp_at};
 
-#[tokio::test]
-async fn two_factor_is_turned_on_with_an_authenticator_app() {
-    let server = Server::start();
+over_every_setup![two_factor_is_turned_on_with_an_authenticator_app,];
+
+async fn two_factor_is_turned_on_with_an_authenticator_app(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let person = Person::sign_up(&server, "ada").await;
     assert_eq!(

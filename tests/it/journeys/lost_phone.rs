@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::{Person, Server, Watcher, id};
+use crate::support::{Person, Setup, Watcher, id, over_every_setup};
 
-#[tokio::test]
-async fn a_recovery_code_signs_in_once_and_a_fresh_set_kills_the_rest() {
-    let server = Server::start();
+over_every_setup![a_recovery_code_signs_in_once_and_a_fresh_set_kills_the_rest,];
+
+async fn a_recovery_code_signs_in_once_and_a_fresh_set_kills_the_rest(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let mut person = Person::with_totp(&server, "hedy").await;
     let mark = watcher.mark(&person.account).await;

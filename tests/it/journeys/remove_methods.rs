@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::{PASSWORD, Person, Server, Watcher, id};
+use crate::support::{PASSWORD, Person, Setup, Watcher, id, over_every_setup};
 
-#[tokio::test]
-async fn removing_the_last_method_turns_two_factor_off() {
-    let server = Server::start();
+over_every_setup![removing_the_last_method_turns_two_factor_off,];
+
+async fn removing_the_last_method_turns_two_factor_off(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let mut person = Person::with_totp(&server, "lise").await;
     person.verify_by_totp(&server, "add_method").await;

@@ -2,11 +2,15 @@
 
 use serde_json::json;
 
-use crate::support::{PASSWORD, Person, Server, Watcher, another, id};
+use crate::support::{PASSWORD, Person, Setup, Watcher, another, id, over_every_setup};
 
-#[tokio::test]
-async fn signing_in_asks_for_the_second_factor_and_emails_nothing_by_itself() {
-    let server = Server::start();
+over_every_setup![
+    signing_in_asks_for_the_second_factor_and_emails_nothing_by_itself,
+    an_unconfirmed_account_cannot_sign_in,
+];
+
+async fn signing_in_asks_for_the_second_factor_and_emails_nothing_by_itself(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let mut person = Person::with_totp(&server, "edith").await;
     person.verify_by_totp(&server, "add_method").await;
@@ -78,9 +82,8 @@ async fn signing_in_asks_for_the_second_factor_and_emails_nothing_by_itself() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn an_unconfirmed_account_cannot_sign_in() {
-    let server = Server::start();
+async fn an_unconfirmed_account_cannot_sign_in(setup: Setup) {
+    let server = setup.server().await;
     let client = server.client();
     let body = json!({"email": "eve@example.com", "password": PASSWORD});
     client.post("/v1/accounts", body.clone()).await.expect(201);

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use crate::support::{PASSWORD, Person, Server, Watcher, id};
+use crate::support::{PASSWORD, Person, Setup, Watcher, id, over_every_setup};
+
+over_every_setup![support_resets_an_account_with_a_reason_that_the_auditor_sees,];
 
 const REASON: &str = "lost phone and codes, identity shown in the shop";
 
-#[tokio::test]
-async fn support_resets_an_account_with_a_reason_that_the_auditor_sees() {
-    let server = Server::start();
+async fn support_resets_an_account_with_a_reason_that_the_auditor_sees(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let person = Person::with_totp(&server, "chien").await;
     let messages = person.client.inbox(&person.email).await.len();

@@ -2,7 +2,13 @@
 
 use serde_json::json;
 
-use crate::support::{Client, Person, Server, Settings, Watcher, another, id};
+use crate::support::{Client, Person, Settings, Setup, Watcher, another, id, over_every_setup};
+
+over_every_setup![
+    a_kind_is_locked_at_its_limit_and_the_others_still_work,
+    the_cap_stops_all_three_kinds_and_a_recovery_code_clears_it,
+    support_lifts_a_lock_without_touching_factors,
+];
 
 const NUMBER: &str = "+4915112345678";
 
@@ -10,9 +16,8 @@ async fn wrong(client: &Client, attempts: &str, method: &str, like: &str) -> ser
     client.post(attempts, json!({"method": method, "code": another(like)})).await.refused(422, "wrong_code")
 }
 
-#[tokio::test]
-async fn a_kind_is_locked_at_its_limit_and_the_others_still_work() {
-    let server = Server::start();
+async fn a_kind_is_locked_at_its_limit_and_the_others_still_work(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let mut person = Person::with_totp(&server, "rosa").await;
     person.verify_by_totp(&server, "add_method").await;
@@ -68,9 +73,8 @@ async fn a_kind_is_locked_at_its_limit_and_the_others_still_work() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn the_cap_stops_all_three_kinds_and_a_recovery_code_clears_it() {
-    let server = Server::start_with(Settings::default().with("policy.account_cap", "7"));
+async fn the_cap_stops_all_three_kinds_and_a_recovery_code_clears_it(setup: Setup) {
+    let server = setup.server_with(Settings::default().with("policy.account_cap", "7")).await;
     let watcher = Watcher::new(&server);
     let person = Person::with_totp(&server, "emmy").await;
     let (first, holder) = person.begin_sign_in(&server).await;
@@ -104,9 +108,8 @@ async fn the_cap_stops_all_three_kinds_and_a_recovery_code_clears_it() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn support_lifts_a_lock_without_touching_factors() {
-    let server = Server::start();
+async fn support_lifts_a_lock_without_touching_factors(setup: Setup) {
+    let server = setup.server().await;
     let watcher = Watcher::new(&server);
     let person = Person::with_totp(&server, "vera").await;
     let (verification, holder) = person.begin_sign_in(&server).await;

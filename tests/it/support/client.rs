@@ -1,7 +1,7 @@
 //! An HTTP client that remembers how far its commands brought the log, and reads nothing older.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -20,7 +20,7 @@ pub const USER_AGENT: &str = "CountersignJourney/7.3 (Testbrowser)";
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    base: String,
+    base: Arc<Mutex<String>>,
     token: Option<String>,
     headers: Vec<(String, String)>,
     position: Arc<AtomicU64>,
@@ -61,7 +61,7 @@ impl Answer {
 }
 
 impl Client {
-    pub(super) fn new(base: String, position: Arc<AtomicU64>, secrets: Arc<Secrets>) -> Self {
+    pub(super) fn new(base: Arc<Mutex<String>>, position: Arc<AtomicU64>, secrets: Arc<Secrets>) -> Self {
         let http = reqwest::Client::builder().user_agent(USER_AGENT).build().expect("a client");
         Self { http, base, token: None, headers: Vec::new(), position, secrets }
     }
@@ -97,7 +97,8 @@ impl Client {
         content_type: &str,
     ) -> Result<Answer, reqwest::Error> {
         let is_query = method == Method::GET;
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let url = self.base.lock().unwrap().clone() + path;
+        let mut request = self.http.request(method, url);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }

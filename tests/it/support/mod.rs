@@ -4,11 +4,17 @@ mod client;
 mod leaks;
 mod person;
 mod process;
+mod server;
+mod settings;
+mod setup;
 mod watcher;
 
 pub use client::{Answer, Client, USER_AGENT};
 pub use person::{PASSWORD, Person, id};
-pub use process::{Server, Settings, binary};
+pub use server::Server;
+pub use settings::{Settings, binary};
+pub(crate) use setup::over_every_setup;
+pub use setup::{Engines, ROLES, Setup};
 pub use watcher::Watcher;
 
 use std::time::Duration;

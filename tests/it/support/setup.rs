@@ -122,7 +122,10 @@ impl Engines {
         }
         if let Some(broker) = &self.broker {
             let stored = files(&broker.folder);
-            assert!(stored.iter().any(|(name, bytes)| name.contains("/msgs/") && !bytes.is_empty()), "JetStream stores");
+            assert!(
+                stored.iter().any(|(name, bytes)| name.contains("/msgs/") && !bytes.is_empty()),
+                "JetStream stores"
+            );
             contents.extend(stored);
         }
         contents

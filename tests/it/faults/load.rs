@@ -196,6 +196,8 @@ pub async fn nothing_was_lost(server: &Server, promised: &[Promised], texts: Opt
         assert_eq!(count("AccountRegistered"), 1, "{}", promised.account);
         assert_eq!(count("VerificationStarted"), usize::from(promised.verification.is_some()), "{}", promised.account);
         assert_eq!(count("MethodEnabled"), usize::from(promised.has_method), "{}", promised.account);
+        let own = history.iter().filter(|event| event["stream"].as_str().unwrap().starts_with("account-"));
+        assert!(own.map(|event| event["at"].as_str()).is_sorted(), "a history runs backwards: {history:?}");
         assert!(history.iter().all(|event| !is_sent_late(event)), "a code was sent after its end: {history:?}");
         if let Some(texts) = texts {
             texts.agrees_with(&history);

@@ -5,7 +5,8 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
-mod place;
+mod engines;
+mod key_ring;
 mod serve;
 mod telemetry;
 

@@ -20,9 +20,8 @@ use workers::WorkersConfig;
 use crate::{
     Failure,
     adapters::SealedInbox,
-    commands,
     config::{Config, DevInbox, Role},
-    place::{Opened, Opening},
+    engines::{Opened, Opening},
     telemetry,
 };
 
@@ -35,7 +34,7 @@ pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCod
     let listener = if config.roles().contains(&Role::Api) { Some(listen(config.listen).await?) } else { None };
     let opened = Opened::open(config, Opening::Create).await?;
     let metrics_listener = telemetry::metrics_listener(config.metrics_listen).await?;
-    let views = commands::views(config, &opened).await?;
+    let views = opened.views(config).await?;
 
     let stop = CancellationToken::new();
     let stop_background = CancellationToken::new();

@@ -2,17 +2,14 @@
 
 use std::{collections::HashMap, fs, os::unix::fs::PermissionsExt, process::ExitCode, sync::Arc};
 
-use event_store::{
-    codec,
-    port::{EventLog, KeyStore, WrappedKey},
-};
+use event_store::{codec, port::WrappedKey};
 use schemas::envelope::{Position, Version};
 
-use super::{projections::views, say};
+use super::say;
 use crate::{
     Failure,
-    config::Config,
-    place::{self, Opened, Opening},
+    config::{Config, EventLogEngine},
+    engines::{Opened, Opening, VIEWS},
 };
 
 const PAGE: usize = 1_000;
@@ -31,13 +28,22 @@ enum Finding {
 
 /// Runs every check. Exit code 1 when something needs a hand.
 pub async fn doctor(config: &Config) -> Result<ExitCode, Failure> {
-    let opened = Opened::open(config, Opening::Existing).await?;
-    let mut findings = vec![("settings", Finding::Well("read".to_owned())), ("data folder", folder(config))];
-    findings.push(("key ring", data_keys(&opened).await?));
-    findings.push(("log", log(&opened).await?));
-    findings.push(("views", views_lag(config, &opened).await?));
-    findings.push(("erasure", erasures(&opened).await?));
-    opened.close().await;
+    let mut findings = vec![("settings", Finding::Well("read".to_owned()))];
+    if config.event_log == EventLogEngine::Sqlite {
+        findings.push(("data folder", folder(config)));
+    }
+    match Opened::open(config, Opening::Existing).await {
+        Ok(opened) => {
+            findings.push(("key ring", data_keys(&opened).await?));
+            findings.push(("log", log(&opened).await?));
+            findings.push(("views", views_lag(config, &opened).await?));
+            findings.push(("erasure", erasures(&opened).await?));
+            opened.close().await;
+        }
+        Err(failure) => findings.push(("data", ill(&failure))),
+    }
+    findings.push(("mail", gateway(config.smtp.host.is_some(), "smtp.host")));
+    findings.push(("text messages", gateway(!config.sms.is_empty(), "sms")));
     let mut is_well = true;
     for (what, finding) in findings {
         match finding {
@@ -50,6 +56,22 @@ pub async fn doctor(config: &Config) -> Result<ExitCode, Failure> {
         }
     }
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What stops a start, as something that needs a hand.
+fn ill(failure: &Failure) -> Finding {
+    match failure {
+        Failure::Setting(error) => Finding::Ill(error.problem(), error.cure().to_owned()),
+        Failure::Other(text) => Finding::Ill(text.clone(), "see docs/operations.md".to_owned()),
+    }
+}
+
+fn gateway(is_configured: bool, setting: &str) -> Finding {
+    if is_configured {
+        Finding::Well("sent by a gateway".to_owned())
+    } else {
+        Finding::Note(format!("shown at /dev/inbox and sent to nobody: {setting} names no gateway"))
+    }
 }
 
 fn folder(config: &Config) -> Finding {
@@ -69,7 +91,7 @@ async fn data_keys(opened: &Opened) -> Result<Finding, Failure> {
     let (mut count, mut older, mut closed) = (0_u64, 0_u64, 0_u64);
     let mut after: Option<String> = None;
     loop {
-        let page = opened.store.list_not_under(0, after.as_deref(), PAGE).await.map_err(Failure::other)?;
+        let page = opened.key_store.list_not_under(0, after.as_deref(), PAGE).await.map_err(Failure::other)?;
         let Some((last, _)) = page.last() else { break };
         after = Some(last.clone());
         for (stream, wrapped) in page {
@@ -100,7 +122,7 @@ async fn log(opened: &Opened) -> Result<Finding, Failure> {
     let mut versions: HashMap<Arc<str>, Version> = HashMap::new();
     let (mut after, mut count) = (Position::START, 0_u64);
     loop {
-        let page = match opened.store.read_all(after, PAGE).await {
+        let page = match opened.log.read_all(after, PAGE).await {
             Ok(page) => page,
             Err(error) => return Ok(Finding::Ill(error.to_string(), restore())),
         };
@@ -126,10 +148,10 @@ async fn log(opened: &Opened) -> Result<Finding, Failure> {
 }
 
 async fn views_lag(config: &Config, opened: &Opened) -> Result<Finding, Failure> {
-    if !config.data.join(place::VIEWS).exists() {
+    if config.event_log == EventLogEngine::Sqlite && !config.data.join(VIEWS).exists() {
         return Ok(Finding::Note("none yet: the next start makes them".to_owned()));
     }
-    let views = views(config, opened).await?;
+    let views = opened.views(config).await?;
     let status = views.status().await.map_err(Failure::other)?;
     views.close().await;
     let behind = status.iter().max_by_key(|view| view.lag).filter(|view| view.lag > 0);

@@ -7,7 +7,7 @@ use crate::{
     Failure,
     cli::EraseArgs,
     config::Config,
-    place::{Opened, Opening},
+    engines::{Opened, Opening},
 };
 
 /// Erases an account: first its history says so, then its keys go. May be repeated when it was interrupted.

@@ -8,7 +8,8 @@ use super::say;
 use crate::{
     Failure,
     config::{Config, ConfigError},
-    place::{self, Opened, Opening},
+    engines::{Opened, Opening},
+    key_ring,
 };
 
 /// Makes a ring where there is none.
@@ -34,9 +35,9 @@ pub async fn rotate(config: &Config) -> Result<(), Failure> {
     // Opened once with the old ring: that proves that it is the right one before it is replaced.
     let before = Opened::open(config, Opening::Existing).await?;
     before.close().await;
-    let mut ring = place::key_ring(config)?;
+    let mut ring = key_ring::load(config)?;
     let number = ring.rotate().map_err(Failure::other)?;
-    let path = place::key_ring_path(config);
+    let path = key_ring::path(config);
     ring.save(&path).map_err(Failure::other)?;
     let opened = Opened::open(config, Opening::Existing).await?;
     let count = opened.keys.rewrap_all().await.map_err(Failure::other)?;

@@ -14,7 +14,7 @@ use crate::{
     Failure,
     cli::CreateKey,
     config::Config,
-    place::{Opened, Opening},
+    engines::{Opened, Opening},
 };
 
 /// Issues a key and prints it: the only time that anybody sees it.

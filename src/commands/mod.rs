@@ -14,8 +14,6 @@ use std::{
     process::ExitCode,
 };
 
-pub use projections::views;
-
 use crate::{
     Failure,
     cli::{Command, KeyringCommand, KeysCommand, ProjectionsCommand},

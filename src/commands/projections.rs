@@ -1,8 +1,5 @@
 //! `projections status` and `projections rebuild`.
 
-use std::sync::Arc;
-
-use projections::{ViewParts, Views};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -10,19 +7,13 @@ use super::say;
 use crate::{
     Failure,
     config::Config,
-    place::{Opened, Opening, VIEWS},
+    engines::{Opened, Opening},
 };
-
-/// Opens the views beside a server that may be running them.
-pub async fn views(config: &Config, opened: &Opened) -> Result<Arc<Views>, Failure> {
-    let parts = ViewParts { log: opened.log(), keys: Arc::clone(&opened.keys), clock: opened.shared_clock() };
-    Views::sqlite(&config.data.join(VIEWS), parts).await.map(Arc::new).map_err(Failure::other)
-}
 
 /// How far each view is.
 pub async fn status(config: &Config, as_json: bool) -> Result<(), Failure> {
     let opened = Opened::open(config, Opening::Existing).await?;
-    let views = views(config, &opened).await?;
+    let views = opened.views(config).await?;
     let status = views.status().await.map_err(Failure::other)?;
     if !as_json {
         say(format_args!("{:<18} {:>10} {:>8} {:>10}  last event", "view", "position", "behind", "rows"))?;
@@ -43,7 +34,7 @@ pub async fn status(config: &Config, as_json: bool) -> Result<(), Failure> {
 /// Builds a view again and compares.
 pub async fn rebuild(config: &Config, name: &str, as_json: bool) -> Result<(), Failure> {
     let opened = Opened::open(config, Opening::Existing).await?;
-    let views = views(config, &opened).await?;
+    let views = opened.views(config).await?;
     let report = views.rebuild(name, &|_| (), &CancellationToken::new()).await.map_err(Failure::other)?;
     for view in report.views {
         if as_json {

@@ -8,7 +8,7 @@ use domain::{
     personal::{ERASED_MARK, PERSONAL_MARK},
     state::Account,
 };
-use event_store::{codec, port::EventLog};
+use event_store::codec;
 use schemas::envelope::Version;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::{
     Failure,
     cli::ReplayArgs,
     config::Config,
-    place::{Opened, Opening},
+    engines::{Opened, Opening},
 };
 
 const PAGE: usize = 500;
@@ -31,7 +31,7 @@ pub async fn replay(config: &Config, arguments: &ReplayArgs) -> Result<(), Failu
     let (mut state, mut version) = (Account::default(), Version::NONE);
     let mut before = plain(&state)?;
     'pages: loop {
-        let page = opened.store.read_stream(&stream, version, PAGE).await.map_err(Failure::other)?;
+        let page = opened.log.read_stream(&stream, version, PAGE).await.map_err(Failure::other)?;
         if page.is_empty() {
             break;
         }

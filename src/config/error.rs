@@ -15,11 +15,21 @@ impl ConfigError {
     pub fn new(setting: impl Into<String>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { setting: setting.into(), problem: problem.into(), cure: cure.into() }
     }
+
+    /// What is wrong with which setting.
+    pub fn problem(&self) -> String {
+        format!("setting {}: {}", self.setting, one_line(&self.problem))
+    }
+
+    /// What helps.
+    pub fn cure(&self) -> &str {
+        &self.cure
+    }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "setting {}: {}; {}", self.setting, one_line(&self.problem), self.cure)
+        write!(f, "{}; {}", self.problem(), self.cure)
     }
 }
 

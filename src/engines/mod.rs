@@ -1,0 +1,233 @@
+//! The engines that a configuration names, opened: the event log with what stands beside it.
+
+#[cfg(feature = "kurrentdb")]
+mod kurrentdb;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sqlite;
+
+use std::sync::Arc;
+
+use domain::{
+    ids::CommandId,
+    values::{Caller, Origin},
+};
+#[cfg(feature = "kurrentdb")]
+use event_store::kurrentdb::KurrentStore;
+#[cfg(feature = "postgres")]
+use event_store::postgres::{Database, PostgresStore};
+use event_store::{
+    engine::{CacheOptions, Engine, EngineParts, Request},
+    keys::Keys,
+    port::{Clock, EventLog, KeyStore, LogError, SnapshotStore, WrappedKey},
+    sqlite::SqliteStore,
+};
+use projections::{ViewParts, Views, operations::Operations};
+use tokio_util::sync::CancellationToken;
+use vault::{Hasher, HasherConfig, KeyRing};
+
+pub use self::sqlite::{LOG, VIEWS};
+use crate::{
+    Failure,
+    clock::SystemClock,
+    config::{Config, ConfigError, EventLogEngine},
+    key_ring,
+};
+
+/// Data keys that are kept opened.
+const OPENED_KEYS: usize = 20_000;
+
+/// Whether data may be made where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// Make it.
+    Create,
+    /// It must be there: a mistyped place is no empty one.
+    Existing,
+}
+
+/// The log and the stores of one engine.
+struct Stores {
+    log: Arc<dyn EventLog>,
+    key_store: Arc<dyn KeyStore>,
+    snapshots: Arc<dyn SnapshotStore>,
+    place: Place,
+}
+
+/// Where everything but the log is kept, and what is closed at the end.
+enum Place {
+    /// Files of the data folder.
+    Files(Arc<SqliteStore>),
+    /// PostgreSQL with the log in it.
+    #[cfg(feature = "postgres")]
+    Postgres(Arc<Database>, Arc<PostgresStore>),
+    /// PostgreSQL beside KurrentDB.
+    #[cfg(feature = "kurrentdb")]
+    Kurrentdb(Arc<Database>, Arc<KurrentStore>),
+}
+
+/// What a configuration names, opened.
+pub struct Opened {
+    /// The event log.
+    pub log: Arc<dyn EventLog>,
+    /// Where the wrapped data keys are.
+    pub key_store: Arc<dyn KeyStore>,
+    /// The data keys.
+    pub keys: Arc<Keys>,
+    /// What is kept beside the log.
+    pub operations: Arc<Operations>,
+    /// The one path by which a command becomes events.
+    pub engine: Engine,
+    /// The time.
+    pub clock: Arc<SystemClock>,
+    place: Place,
+    cancel: CancellationToken,
+}
+
+impl Opened {
+    /// Opens what a configuration names.
+    pub async fn open(config: &Config, opening: Opening) -> Result<Self, Failure> {
+        let clock = Arc::new(SystemClock::from_environment()?);
+        if config.event_log == EventLogEngine::Sqlite {
+            sqlite::prepare(config, opening)?;
+        }
+        let ring = Arc::new(key_ring::load(config)?);
+        let Stores { log, key_store, snapshots, place } = stores(config).await?;
+        check_ring(&ring, key_store.as_ref()).await?;
+        let keys = Keys::new(Arc::clone(&key_store), Arc::clone(&ring), OPENED_KEYS);
+        let keys = Arc::new(keys.renewed_from(key_ring::source(config)));
+        let operations = Arc::new(place.operations(config, ring).await?);
+        let cancel = CancellationToken::new();
+        let parts = EngineParts {
+            log: Arc::clone(&log),
+            keys: Arc::clone(&keys),
+            snapshots,
+            hasher: Hasher::new(hasher(config)),
+            limiter: Arc::<Operations>::clone(&operations),
+            clock: Arc::<SystemClock>::clone(&clock),
+            policy: Arc::new(config.policy.clone()),
+            cache: cache(config),
+        };
+        let engine = Engine::start(parts, cancel.clone()).await.map_err(Failure::other)?;
+        Ok(Self { log, key_store, keys, operations, engine, clock, place, cancel })
+    }
+
+    /// The read models, beside a process that may be running them.
+    pub async fn views(&self, config: &Config) -> Result<Arc<Views>, Failure> {
+        let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&self.clock);
+        let parts = ViewParts { log: Arc::clone(&self.log), keys: Arc::clone(&self.keys), clock };
+        let views = match &self.place {
+            Place::Files(_) => Views::sqlite(&config.data.join(sqlite::VIEWS), parts).await,
+            #[cfg(feature = "postgres")]
+            Place::Postgres(database, _) => Views::postgres(Arc::clone(database), parts).await,
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrentdb(database, _) => Views::postgres(Arc::clone(database), parts).await,
+        };
+        views.map(Arc::new).map_err(Failure::other)
+    }
+
+    /// Finishes what was handed in, and closes files and connections.
+    pub async fn close(self) {
+        self.cancel.cancel();
+        self.operations.close().await;
+        match &self.place {
+            Place::Files(store) => store.close().await,
+            #[cfg(feature = "postgres")]
+            Place::Postgres(database, store) => {
+                store.close().await;
+                database.close();
+            }
+            #[cfg(feature = "kurrentdb")]
+            Place::Kurrentdb(database, store) => {
+                store.close();
+                database.close();
+            }
+        }
+    }
+
+    /// A request of whoever has a shell on this machine.
+    pub fn operator(&self) -> Result<Request, Failure> {
+        let id = vault::random_entropy().map_err(Failure::other)?.uuid(self.clock.now(), "command");
+        Ok(Request {
+            caller: Caller::Operator,
+            origin: Origin::default(),
+            command_id: CommandId(id),
+            idempotency: None,
+            correlation_id: id,
+            causation_id: None,
+            trace_parent: None,
+        })
+    }
+}
+
+impl Place {
+    async fn operations(&self, config: &Config, ring: Arc<KeyRing>) -> Result<Operations, Failure> {
+        match self {
+            Self::Files(_) => Operations::sqlite(&config.data.join(sqlite::OPERATIONS), ring).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database, _) => Operations::postgres(Arc::clone(database), ring).await,
+            #[cfg(feature = "kurrentdb")]
+            Self::Kurrentdb(database, _) => Operations::postgres(Arc::clone(database), ring).await,
+        }
+        .map_err(Failure::other)
+    }
+}
+
+async fn stores(config: &Config) -> Result<Stores, Failure> {
+    match config.event_log {
+        EventLogEngine::Sqlite => sqlite::open(config).await,
+        #[cfg(feature = "postgres")]
+        EventLogEngine::Postgres => postgres::open(config).await,
+        #[cfg(feature = "kurrentdb")]
+        EventLogEngine::Kurrentdb => kurrentdb::open(config).await,
+        #[cfg(not(all(feature = "postgres", feature = "kurrentdb")))]
+        _ => Err(ConfigError::new(
+            "event_log",
+            "names an engine that this binary was built without",
+            "build it with the feature of that name, or use sqlite",
+        )
+        .into()),
+    }
+}
+
+/// A server that cannot be used as it is, or as it was named.
+#[cfg(feature = "postgres")]
+fn unusable(setting: &str, error: &LogError) -> Failure {
+    let cure = match error {
+        LogError::Unavailable(_) => "start that server, or correct the setting",
+        LogError::Unreadable(_) => "name the place that this version may use",
+    };
+    ConfigError::new(setting, error.to_string(), cure).into()
+}
+
+fn hasher(config: &Config) -> HasherConfig {
+    let default = HasherConfig::default();
+    HasherConfig {
+        threads: config.hashing.threads.unwrap_or(default.threads),
+        waiting: config.hashing.queue.unwrap_or(default.waiting),
+        ..default
+    }
+}
+
+fn cache(config: &Config) -> CacheOptions {
+    let default = CacheOptions::default();
+    CacheOptions { states: config.cache.accounts.unwrap_or(default.states), ..default }
+}
+
+/// A ring that opens nothing here belongs to other data; better to stop than to write with two rings.
+async fn check_ring(ring: &KeyRing, key_store: &dyn KeyStore) -> Result<(), Failure> {
+    let some = key_store.list_not_under(0, None, 20).await.map_err(Failure::other)?;
+    for (stream, wrapped) in some {
+        if let WrappedKey::Wrapped { ring_key, bytes } = wrapped
+            && ring.unwrap(&stream, ring_key, &bytes).is_err()
+        {
+            return Err(ConfigError::new(
+                "key_ring_file",
+                "the key ring does not open the data that is here",
+                "use the ring that belongs to it, or other data",
+            )
+            .into());
+        }
+    }
+    Ok(())
+}

@@ -31,7 +31,7 @@ use crate::{
     Failure,
     cli::ImportArgs,
     config::{Config, ConfigError},
-    place::{Opened, Opening},
+    engines::{Opened, Opening},
 };
 
 /// Rows that are on their way at once: appends share a commit, so many together cost little more than one.

@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod config;
 mod engines;
+mod gateways;
 mod key_ring;
 mod serve;
 mod telemetry;

@@ -9,19 +9,20 @@ use std::{
     time::Duration,
 };
 
-use api::{ApiConfig, ApiState};
+use api::{ApiConfig, ApiState, ReceiptSources};
 use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::Views;
 use tokio::{net::TcpListener, signal::unix, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use workers::WorkersConfig;
+use workers::{InboxGateway, WorkersConfig};
 
 use crate::{
     Failure,
     adapters::SealedInbox,
     config::{Config, DevInbox, Role},
     engines::{Opened, Opening},
+    gateways::{self, Carriers},
     telemetry,
 };
 
@@ -31,6 +32,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// Serves until told to stop.
 pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen()?;
+    let (carriers, receipts) = (Carriers::of(config)?, gateways::receipts(config)?);
     let listener = if config.roles().contains(&Role::Api) { Some(listen(config.listen).await?) } else { None };
     let opened = Opened::open(config, Opening::Create).await?;
     let metrics_listener = telemetry::metrics_listener(config.metrics_listen).await?;
@@ -52,7 +54,7 @@ pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCod
             }
         });
     }
-    spawn_workers(config, &opened, &stop_background, &mut background);
+    spawn_workers(config, &opened, carriers, &stop_background, &mut background);
     background.spawn(telemetry::keep_metrics_small(metrics.clone(), stop_background.clone()));
     let router = telemetry::metrics_router(metrics);
     let stopped = stop_background.clone().cancelled_owned();
@@ -63,7 +65,8 @@ pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCod
         }
     });
     if let Some(listener) = listener {
-        spawn_api(config, &opened, &views, listener, stop.clone(), &mut requests)?;
+        let serving = Serving { config, opened: &opened, views: &views, receipts };
+        spawn_api(serving, listener, stop.clone(), &mut requests)?;
     }
     addresses.tell(config)?;
     if config.dev_inbox == DevInbox::Exposed {
@@ -94,14 +97,21 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     Ok(TcpListener::bind(address).await.map_err(|error| telemetry::cannot_listen("listen", address, &error))?)
 }
 
+/// What the HTTP interface is made of.
+struct Serving<'a> {
+    config: &'a Config,
+    opened: &'a Opened,
+    views: &'a Arc<Views>,
+    receipts: ReceiptSources,
+}
+
 fn spawn_api(
-    config: &Config,
-    opened: &Opened,
-    views: &Arc<Views>,
+    serving: Serving<'_>,
     listener: TcpListener,
     stop: CancellationToken,
     requests: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
+    let Serving { config, opened, views, receipts } = serving;
     let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let state = ApiState {
         engine: opened.engine.clone(),
@@ -117,6 +127,7 @@ fn spawn_api(
                 DevInbox::Loopback if is_loopback => api::DevInbox::Loopback,
                 DevInbox::Loopback | DevInbox::Off => api::DevInbox::Off,
             },
+            receipts,
             ..ApiConfig::default()
         },
         shutdown: stop.clone(),
@@ -137,14 +148,21 @@ fn spawn_api(
     Ok(())
 }
 
-fn spawn_workers(config: &Config, opened: &Opened, cancel: &CancellationToken, background: &mut JoinSet<()>) {
+fn spawn_workers(
+    config: &Config,
+    opened: &Opened,
+    carriers: Carriers,
+    cancel: &CancellationToken,
+    background: &mut JoinSet<()>,
+) {
     let roles: Vec<workers::Role> = config.roles().into_iter().filter_map(worker).collect();
     if roles.is_empty() {
         return;
     }
     let inbox = Arc::new(SealedInbox(Arc::clone(&opened.operations)));
-    let mut workers = WorkersConfig::with_inbox(inbox, &config.issuer);
+    let mut workers = WorkersConfig::with_inbox(inbox.clone(), &config.issuer);
     workers.roles = roles;
+    workers.gateways = carriers.over(InboxGateway::new(inbox));
     workers.catalogue = workers::Catalogue::new(workers::Language::En, &config.issuer, domain(config));
     let engine = opened.engine.clone();
     let checkpoints = Arc::clone(&opened.operations);

@@ -21,7 +21,7 @@ use toml::Table;
 pub use self::{
     engines::{EventLogEngine, Kurrentdb, Nats, Postgres},
     error::ConfigError,
-    gateways::{Sms, Smtp},
+    gateways::{Sms, Smtp, SmtpTls},
 };
 use crate::cli::{Place, ServeArgs};
 

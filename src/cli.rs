@@ -59,6 +59,10 @@ The first Ctrl-C (or SIGTERM) finishes what is in flight; a second one, or 30 se
     /// Read models
     #[command(subcommand)]
     Projections(ProjectionsCommand),
+    /// What the workers could not carry out: look at it, and send it again
+    #[cfg(feature = "nats")]
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Show an account's history step by step, with what each event changed
     #[command(after_help = "\
 Examples:
@@ -174,6 +178,60 @@ Prints the digest of the live view and of the rebuilt one. They are equal unless
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What the workers could not carry out, where a broker is between them and the log.
+#[cfg(feature = "nats")]
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersCommand {
+    /// List them, oldest first
+    #[command(after_help = "\
+Examples:
+  countersign dead-letters list --config /etc/countersign.toml
+  countersign dead-letters list --config /etc/countersign.toml --json | jq -r .reason | sort | uniq -c
+
+Reasons: unreadable_message (not one of the relay's), unknown_type, event_not_in_log, other_event_in_log,
+unreadable_event (written by a later version), given_up (the worker's log says why), too_many_deliveries.")]
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one with its message and headers, as JSON
+    #[command(after_help = "\
+Example:
+  countersign dead-letters show 7 --config /etc/countersign.toml
+
+A message names an event and holds nothing personal; `countersign replay` shows the account's history around it.")]
+    Show {
+        /// Its number, as `list` shows it
+        #[arg(value_name = "SEQ")]
+        sequence: u64,
+    },
+    /// Send one or all of them again, once what they failed on is mended
+    #[command(after_help = "\
+Examples:
+  countersign dead-letters redrive 7 --config /etc/countersign.toml
+  countersign dead-letters redrive --all --config /etc/countersign.toml
+
+What was carried out meanwhile is not carried out twice, and a code past its end is not sent.")]
+    Redrive(Redrive),
+}
+
+/// Which dead letters to send again.
+#[cfg(feature = "nats")]
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Redrive {
+    /// Its number, as `list` shows it
+    #[arg(value_name = "SEQ")]
+    pub sequence: Option<u64>,
+    /// All that are there now
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Which history to show.

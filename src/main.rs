@@ -1,6 +1,8 @@
 //! The binary `countersign`: command line, settings, telemetry, and the wiring of the rooms.
 
 mod adapters;
+#[cfg(feature = "nats")]
+mod broker;
 mod cli;
 mod clock;
 mod commands;

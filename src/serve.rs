@@ -15,12 +15,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use projections::Views;
 use tokio::{net::TcpListener, signal::unix, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use workers::{InboxGateway, WorkersConfig};
+use workers::{InboxGateway, Source, WorkersConfig};
 
 use crate::{
     Failure,
     adapters::SealedInbox,
-    config::{Config, DevInbox, Role},
+    config::{Config, ConfigError, DevInbox, Role},
     engines::{Opened, Opening},
     gateways::{self, Carriers},
     telemetry,
@@ -33,6 +33,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen()?;
     let (carriers, receipts) = (Carriers::of(config)?, gateways::receipts(config)?);
+    // Before anything is opened: a set-up that cannot work writes nothing.
+    let source = source(config).await?;
     let listener = if config.roles().contains(&Role::Api) { Some(listen(config.listen).await?) } else { None };
     let opened = Opened::open(config, Opening::Create).await?;
     let metrics_listener = telemetry::metrics_listener(config.metrics_listen).await?;
@@ -54,7 +56,8 @@ pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCod
             }
         });
     }
-    spawn_workers(config, &opened, carriers, &stop_background, &mut background);
+    spawn_relay(config, &opened, &source, &stop_background, &mut background);
+    spawn_workers(config, &opened, (source, carriers), &stop_background, &mut background);
     background.spawn(telemetry::keep_metrics_small(metrics.clone(), stop_background.clone()));
     let router = telemetry::metrics_router(metrics);
     let stopped = stop_background.clone().cancelled_owned();
@@ -148,10 +151,47 @@ fn spawn_api(
     Ok(())
 }
 
+/// Where workers take their orders from: a broker when one is named, else the log.
+async fn source(config: &Config) -> Result<Source, Failure> {
+    let needs_one = config.roles().into_iter().any(|role| role == Role::Relay || worker(role).is_some());
+    #[cfg(feature = "nats")]
+    if needs_one && let Some(broker) = crate::broker::connect(config).await? {
+        return Ok(Source::Broker(broker));
+    }
+    if needs_one && config.nats.url.is_some() {
+        return Err(ConfigError::new(
+            "nats.url",
+            "names a broker, and this binary was built without it",
+            "build it with the feature nats, or remove the setting",
+        )
+        .into());
+    }
+    Ok(Source::Log)
+}
+
+fn spawn_relay(
+    config: &Config,
+    opened: &Opened,
+    source: &Source,
+    cancel: &CancellationToken,
+    background: &mut JoinSet<()>,
+) {
+    #[cfg(feature = "nats")]
+    if let Source::Broker(broker) = source
+        && config.roles().contains(&Role::Relay)
+    {
+        let checkpoints = Arc::clone(&opened.operations);
+        let (log, broker) = (Arc::clone(&opened.log), Arc::clone(broker));
+        background.spawn(workers::nats::relay::run(log, broker, checkpoints, cancel.clone()));
+    }
+    #[cfg(not(feature = "nats"))]
+    let _ = (config, opened, source, cancel, background);
+}
+
 fn spawn_workers(
     config: &Config,
     opened: &Opened,
-    carriers: Carriers,
+    (source, carriers): (Source, Carriers),
     cancel: &CancellationToken,
     background: &mut JoinSet<()>,
 ) {
@@ -162,6 +202,7 @@ fn spawn_workers(
     let inbox = Arc::new(SealedInbox(Arc::clone(&opened.operations)));
     let mut workers = WorkersConfig::with_inbox(inbox.clone(), &config.issuer);
     workers.roles = roles;
+    workers.source = source;
     workers.gateways = carriers.over(InboxGateway::new(inbox));
     workers.catalogue = workers::Catalogue::new(workers::Language::En, &config.issuer, domain(config));
     let engine = opened.engine.clone();

@@ -42,6 +42,14 @@ pub async fn doctor(config: &Config) -> Result<ExitCode, Failure> {
         }
         Err(failure) => findings.push(("data", ill(&failure))),
     }
+    #[cfg(feature = "nats")]
+    if let Some(options) = crate::broker::options(config) {
+        let found = match workers::nats::Broker::look(&options).await {
+            Ok(_) => Finding::Well("reached, with JetStream".to_owned()),
+            Err(error) => ill(&error.into()),
+        };
+        findings.push(("broker", found));
+    }
     findings.push(("mail", gateway(config.smtp.host.is_some(), "smtp.host")));
     findings.push(("text messages", gateway(!config.sms.is_empty(), "sms")));
     let mut is_well = true;

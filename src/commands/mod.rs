@@ -1,5 +1,7 @@
 //! Administrative commands. They work beside a running server.
 
+#[cfg(feature = "nats")]
+mod dead_letters;
 mod doctor;
 mod erase;
 mod healthcheck;
@@ -29,6 +31,8 @@ pub async fn run(command: Command, config: &Config) -> Result<ExitCode, Failure>
         Command::Projections(ProjectionsCommand::Rebuild { name, json }) => {
             projections::rebuild(config, &name, json).await
         }
+        #[cfg(feature = "nats")]
+        Command::DeadLetters(command) => dead_letters::run(config, command).await,
         Command::Replay(arguments) => replay::replay(config, &arguments).await,
         Command::Doctor => return doctor::doctor(config).await,
         Command::Import(arguments) => return import::import(config, &arguments).await,

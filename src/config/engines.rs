@@ -14,9 +14,9 @@ pub enum EventLogEngine {
     /// In files of the data folder: the embedded default.
     #[default]
     Sqlite,
-    /// In PostgreSQL.
+    /// In `PostgreSQL`.
     Postgres,
-    /// In KurrentDB (EventStoreDB from 20.6 up); everything else in PostgreSQL.
+    /// In KurrentDB (`EventStoreDB` from 20.6 up); everything else in PostgreSQL.
     Kurrentdb,
 }
 
@@ -81,7 +81,7 @@ impl Kurrentdb {
     }
 }
 
-/// NATS with JetStream, between the log and the workers.
+/// NATS with `JetStream`, between the log and the workers.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Nats {

@@ -55,7 +55,7 @@ pub struct Config {
     pub postgres: Postgres,
     /// KurrentDB.
     pub kurrentdb: Kurrentdb,
-    /// NATS with JetStream.
+    /// NATS with `JetStream`.
     pub nats: Nats,
     /// Mail.
     pub smtp: Smtp,

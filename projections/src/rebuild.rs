@@ -134,6 +134,7 @@ impl Views {
         // Compared where both stand at one position.
         let mut pinned = None;
         for _ in 0..TRIES {
+            (at, events) = self.follow_live(set, at, events).await?;
             let _gate = self.gate.lock().await;
             self.engine.hold(true).await?;
             let (live, target) = foremost(&self.ask().await?);
@@ -154,6 +155,7 @@ impl Views {
 
         let mut is_swapped = false;
         for _ in 0..TRIES {
+            (at, events) = self.follow_live(set, at, events).await?;
             let _gate = self.gate.lock().await;
             self.engine.hold(true).await?;
             let (_, target) = foremost(&self.ask().await?);
@@ -192,7 +194,8 @@ impl Views {
         let mut next = self.batch(set, at, target).await?;
         while let Some(batch) = next {
             (at, events) = (batch.last, events + batch.events as u64);
-            if at >= target {
+            // The end of a short batch is near enough: who writes all the time would never be caught up with.
+            if at >= target && batch.events == BATCH {
                 target = foremost(&self.ask().await?).1.max(head);
             }
             let write = self.engine.fill_shadow(set, batch);
@@ -213,6 +216,13 @@ impl Views {
             return Ok(None);
         }
         feed::batch(&self.parts.keys, set, after, events).await.map(Some)
+    }
+
+    /// Brings the shadow near the live views while they go on, so that they stand still for the rest alone.
+    async fn follow_live(&self, set: ViewSet, at: Position, events: u64) -> Result<(Position, u64), ViewError> {
+        let (_, target) = foremost(&self.ask().await?);
+        let (reached, more) = self.level(set, at, target).await?;
+        Ok((reached, events + more))
     }
 
     /// Brings the shadow to `target`.

@@ -24,25 +24,34 @@ impl ToSql for Value {
     }
 }
 
-/// Runs `work` in one transaction.
+/// Runs `work` in one transaction; in a part of the one that [`WriterState::hold`] began, when it did.
 pub(crate) fn transaction<T>(
     state: &mut WriterState,
     work: impl FnOnce(&mut WriterState) -> Result<T, ViewError>,
 ) -> Result<T, ViewError> {
-    state.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let (begin, end, undo) = if state.is_held() {
+        ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
+    } else {
+        ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+    };
+    state.connection.prepare_cached(begin)?.execute([])?;
     let done = work(state).and_then(|done| {
-        state.connection.prepare_cached("COMMIT")?.execute([])?;
+        state.connection.prepare_cached(end)?.execute([])?;
         Ok(done)
     });
     if done.is_err() && !state.connection.is_autocommit() {
         // A roll-back that fails leaves the transaction to the next BEGIN, which then fails loudly.
-        drop(state.connection.execute_batch("ROLLBACK"));
+        drop(state.connection.execute_batch(undo));
     }
     done
 }
 
 /// Applies a batch in a transaction of its own.
 pub(crate) fn apply(state: &mut WriterState, batch: &Batch, target: Target) -> Result<(), ViewError> {
+    if matches!(target, Target::Live(_)) {
+        // Live views do not move while they are held: a rebuild was cancelled in that moment.
+        state.let_go();
+    }
     transaction(state, |state| apply_within(state, batch, target))
 }
 

@@ -8,7 +8,7 @@ mod threads;
 
 use std::{
     borrow::Cow,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -36,7 +36,6 @@ const ASK_FILE: Duration = Duration::from_millis(20);
 
 /// All views, in one file.
 pub(crate) struct SqliteEngine {
-    path: PathBuf,
     writer: Writer,
     readers: Readers,
     /// A query found the file damaged.
@@ -55,7 +54,6 @@ impl SqliteEngine {
             tracing::warn!(reason, "the views' file was damaged: it is rebuilt from the log");
         }
         Ok(Self {
-            path: path.to_owned(),
             writer: Writer::start(connection, path)?,
             readers: Readers::new(path, READERS),
             damaged: Notify::new(),
@@ -168,13 +166,13 @@ impl ViewEngine for SqliteEngine {
         shadow::index(&self.writer, set).await
     }
 
-    /// One who moves them meanwhile is noticed, and the moment is tried again.
-    async fn hold(&self, _still: bool) -> Result<(), ViewError> {
-        Ok(())
+    /// SQLite lets one write at a time, over all processes: it is us, until they go on.
+    async fn hold(&self, still: bool) -> Result<(), ViewError> {
+        self.writer.run(move |state| if still { state.hold() } else { state.go_on() }).await
     }
 
     async fn pin(&self, set: ViewSet, compared: ViewSet, at: Position) -> Result<Option<Box<dyn Pinned>>, ViewError> {
-        shadow::pin(self.path.clone(), set, compared, at).await
+        self.writer.run(move |state| shadow::pin(state, set, compared, at)).await
     }
 
     async fn swap(&self, swap: Swap) -> Result<(), ViewError> {

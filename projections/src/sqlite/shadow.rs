@@ -1,7 +1,5 @@
 //! The shadow of views that are rebuilt: its tables beside the live ones, in the same file.
 
-use std::path::PathBuf;
-
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use schemas::envelope::Position;
@@ -73,28 +71,27 @@ impl Pinned for Snapshot {
     }
 }
 
-/// A snapshot in which live views and shadows stand at one position.
-pub(super) async fn pin(
-    path: PathBuf,
+/// A snapshot in which live views and shadows stand at one position. The views go on with it: a snapshot shows what
+/// was committed, and who waits to write does not get in between.
+pub(super) fn pin(
+    state: &mut WriterState,
     set: ViewSet,
     compared: ViewSet,
     at: Position,
 ) -> Result<Option<Box<dyn Pinned>>, ViewError> {
-    blocking(move || {
-        let connection = file::open_reader(&path)?;
-        connection.execute_batch("BEGIN")?;
-        let stands = |name: &str| -> rusqlite::Result<bool> {
-            Ok(file::checkpoint(&connection, name)?.is_some_and(|found| found.position == at))
-        };
-        for view in set.iter() {
-            let behind = compared.contains(view) && !stands(VIEWS[view].name)?;
-            if behind || !stands(&Target::Shadow(set).checkpoint(view))? {
-                return Ok(None);
-            }
+    let connection = file::open_reader(&state.path)?;
+    state.go_on()?;
+    connection.execute_batch("BEGIN")?;
+    let stands = |name: &str| -> rusqlite::Result<bool> {
+        Ok(file::checkpoint(&connection, name)?.is_some_and(|found| found.position == at))
+    };
+    for view in set.iter() {
+        let behind = compared.contains(view) && !stands(VIEWS[view].name)?;
+        if behind || !stands(&Target::Shadow(set).checkpoint(view))? {
+            return Ok(None);
         }
-        Ok(Some(Box::new(Snapshot(Some(connection))) as Box<dyn Pinned>))
-    })
-    .await
+    }
+    Ok(Some(Box::new(Snapshot(Some(connection)))))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -187,6 +184,7 @@ fn drop_tables(connection: &Connection, set: ViewSet, suffix: &str) -> Result<()
 
 /// Drops the shadow.
 pub(super) fn drop_shadow(state: &mut WriterState, set: ViewSet) -> Result<(), ViewError> {
+    state.let_go();
     drop_tables(&state.connection, set, SHADOW)?;
     for view in set.iter() {
         state

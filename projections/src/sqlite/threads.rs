@@ -26,9 +26,41 @@ pub(crate) struct WriterState {
     pub(crate) path: PathBuf,
     /// Rendered SQL by its static text and the suffix of its tables.
     rendered: HashMap<(usize, &'static str), Arc<str>>,
+    /// Whether a transaction is open over several jobs.
+    held: bool,
 }
 
 impl WriterState {
+    /// Begins a transaction over several jobs: until it ends, no other process writes.
+    pub(crate) fn hold(&mut self) -> Result<(), ViewError> {
+        if !self.held {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            self.held = true;
+        }
+        Ok(())
+    }
+
+    /// Ends it, with what the jobs wrote.
+    pub(crate) fn go_on(&mut self) -> Result<(), ViewError> {
+        if std::mem::take(&mut self.held) {
+            self.connection.execute_batch("COMMIT")?;
+        }
+        Ok(())
+    }
+
+    /// Ends it, without.
+    pub(crate) fn let_go(&mut self) {
+        if std::mem::take(&mut self.held) {
+            // One that fails leaves the transaction to the next BEGIN, which then fails loudly.
+            drop(self.connection.execute_batch("ROLLBACK"));
+        }
+    }
+
+    /// Whether there is one.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// The SQL of a change, rendered once for each suffix of tables.
     pub(crate) fn rendered(&mut self, sql: &'static str, suffix: &'static str) -> Arc<str> {
         let rendered = || render(Dialect::Sqlite, sql, suffix, 0).into();
@@ -47,7 +79,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn start(connection: Connection, path: &Path) -> Result<Self, ViewError> {
         let (jobs, waiting) = mpsc::channel::<Job>();
-        let mut state = WriterState { connection, path: path.to_owned(), rendered: HashMap::new() };
+        let mut state = WriterState { connection, path: path.to_owned(), rendered: HashMap::new(), held: false };
         let thread = std::thread::Builder::new()
             .name("views".to_owned())
             .spawn(move || {

@@ -26,6 +26,11 @@ use crate::{
 
 /// A conflict with another process is decided again this often.
 const ATTEMPTS: u32 = 10;
+/// From the third conflict on a command waits, each time twice as long: who has just won is ready for its next
+/// command sooner than who lost, and would win again and again.
+const PATIENT_AFTER: u32 = 2;
+/// The first of those pauses.
+const PAUSE: Duration = Duration::from_millis(1);
 /// A decision needs a handful of facts at most; more is a rule that never gets enough.
 const FACTS: usize = 32;
 /// An append of unknown outcome is repeated, unchanged, after these pauses.
@@ -100,6 +105,9 @@ impl Engine {
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 metrics::counter!("countersign_conflicts").increment(1);
+                if attempt > PATIENT_AFTER {
+                    tokio::time::sleep(PAUSE * (1 << (attempt - PATIENT_AFTER - 1))).await;
+                }
                 loaded = self.caught_up(stream, Some(loaded), &pass).await?;
                 if let Some(executed) = self.replay(request).await? {
                     return Ok(Carried { executed, appended: None });

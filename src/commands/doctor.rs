@@ -28,6 +28,8 @@ enum Finding {
 
 /// Runs every check. Exit code 1 when something needs a hand.
 pub async fn doctor(config: &Config) -> Result<ExitCode, Failure> {
+    // Of nothing, nothing can be found out.
+    Opened::must_be_there(config)?;
     let mut findings = vec![("settings", Finding::Well("read".to_owned()))];
     if config.event_log == EventLogEngine::Sqlite {
         findings.push(("data folder", folder(config)));

@@ -7,7 +7,7 @@ use event_store::{
     postgres::PostgresSideStore,
 };
 
-use super::{Place, Stores, postgres};
+use super::{Place, ServerLog, Stores, postgres};
 use crate::{
     Failure,
     config::{Config, ConfigError},
@@ -27,6 +27,6 @@ pub async fn open(config: &Config) -> Result<Stores, Failure> {
         log: Arc::<KurrentStore>::clone(&store),
         key_store: Arc::<PostgresSideStore>::clone(&side),
         snapshots: side,
-        place: Place::Kurrentdb(database, store),
+        place: Place::Database(database, ServerLog::Kurrentdb(store)),
     })
 }

@@ -58,12 +58,19 @@ struct Stores {
 enum Place {
     /// Files of the data folder.
     Files(Arc<SqliteStore>),
-    /// PostgreSQL with the log in it.
+    /// PostgreSQL, with the log in it or beside it.
     #[cfg(feature = "postgres")]
-    Postgres(Arc<Database>, Arc<PostgresStore>),
-    /// PostgreSQL beside KurrentDB.
+    Database(Arc<Database>, ServerLog),
+}
+
+/// A log on a server.
+#[cfg(feature = "postgres")]
+enum ServerLog {
+    /// In the same database.
+    Postgres(Arc<PostgresStore>),
+    /// In KurrentDB.
     #[cfg(feature = "kurrentdb")]
-    Kurrentdb(Arc<Database>, Arc<KurrentStore>),
+    Kurrentdb(Arc<KurrentStore>),
 }
 
 /// What a configuration names, opened.
@@ -112,6 +119,14 @@ impl Opened {
         Ok(Self { log, key_store, keys, operations, engine, clock, place, cancel })
     }
 
+    /// Refuses a place where nothing is, before anything is opened.
+    pub fn must_be_there(config: &Config) -> Result<(), ConfigError> {
+        match config.event_log {
+            EventLogEngine::Sqlite => sqlite::prepare(config, Opening::Existing),
+            EventLogEngine::Postgres | EventLogEngine::Kurrentdb => Ok(()),
+        }
+    }
+
     /// The read models, beside a process that may be running them.
     pub async fn views(&self, config: &Config) -> Result<Arc<Views>, Failure> {
         let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&self.clock);
@@ -119,9 +134,7 @@ impl Opened {
         let views = match &self.place {
             Place::Files(_) => Views::sqlite(&config.data.join(sqlite::VIEWS), parts).await,
             #[cfg(feature = "postgres")]
-            Place::Postgres(database, _) => Views::postgres(Arc::clone(database), parts).await,
-            #[cfg(feature = "kurrentdb")]
-            Place::Kurrentdb(database, _) => Views::postgres(Arc::clone(database), parts).await,
+            Place::Database(database, _) => Views::postgres(Arc::clone(database), parts).await,
         };
         views.map(Arc::new).map_err(Failure::other)
     }
@@ -133,13 +146,12 @@ impl Opened {
         match &self.place {
             Place::Files(store) => store.close().await,
             #[cfg(feature = "postgres")]
-            Place::Postgres(database, store) => {
-                store.close().await;
-                database.close();
-            }
-            #[cfg(feature = "kurrentdb")]
-            Place::Kurrentdb(database, store) => {
-                store.close();
+            Place::Database(database, log) => {
+                match log {
+                    ServerLog::Postgres(store) => store.close().await,
+                    #[cfg(feature = "kurrentdb")]
+                    ServerLog::Kurrentdb(store) => store.close(),
+                }
                 database.close();
             }
         }
@@ -165,9 +177,7 @@ impl Place {
         match self {
             Self::Files(_) => Operations::sqlite(&config.data.join(sqlite::OPERATIONS), ring).await,
             #[cfg(feature = "postgres")]
-            Self::Postgres(database, _) => Operations::postgres(Arc::clone(database), ring).await,
-            #[cfg(feature = "kurrentdb")]
-            Self::Kurrentdb(database, _) => Operations::postgres(Arc::clone(database), ring).await,
+            Self::Database(database, _) => Operations::postgres(Arc::clone(database), ring).await,
         }
         .map_err(Failure::other)
     }

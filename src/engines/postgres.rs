@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use event_store::postgres::{Database, DatabaseOptions, PostgresOptions, PostgresStore};
 
-use super::{Place, Stores};
+use super::{Place, ServerLog, Stores};
 use crate::{
     Failure,
     config::{Config, ConfigError},
@@ -34,6 +34,6 @@ pub async fn open(config: &Config) -> Result<Stores, Failure> {
         log: Arc::<PostgresStore>::clone(&store),
         key_store: Arc::<PostgresStore>::clone(&store),
         snapshots: Arc::<PostgresStore>::clone(&store),
-        place: Place::Postgres(database, store),
+        place: Place::Database(database, ServerLog::Postgres(store)),
     })
 }

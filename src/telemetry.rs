@@ -64,7 +64,9 @@ impl Telemetry {
 }
 
 fn filter(log: &Log) -> Result<EnvFilter, ConfigError> {
-    EnvFilter::try_new(&log.level).map_err(|error| {
+    // The broker's client logs what we say ourselves, with the setting and the cure.
+    let quiet = if log.level.contains("async_nats") { "" } else { ",async_nats=off" };
+    EnvFilter::try_new(format!("{}{quiet}", log.level)).map_err(|error| {
         ConfigError::new("log.level", error.to_string(), "give error, warn, info, debug or trace, or such directives")
     })
 }

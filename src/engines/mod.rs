@@ -17,12 +17,14 @@ use event_store::kurrentdb::KurrentStore;
 #[cfg(feature = "postgres")]
 use event_store::postgres::{Database, PostgresStore};
 use event_store::{
+    codec,
     engine::{CacheOptions, Engine, EngineParts, Request},
     keys::Keys,
     port::{Clock, EventLog, KeyStore, LogError, SnapshotStore, WrappedKey},
     sqlite::SqliteStore,
 };
 use projections::{ViewParts, Views, operations::Operations};
+use schemas::envelope::Position;
 use tokio_util::sync::CancellationToken;
 use vault::{Hasher, HasherConfig, KeyRing};
 
@@ -33,6 +35,9 @@ use crate::{
     config::{Config, ConfigError, EventLogEngine},
     key_ring,
 };
+
+/// Positions at the end of the log that are looked at before anything is written.
+const NEWEST: u64 = 100;
 
 /// Data keys that are kept opened.
 const OPENED_KEYS: usize = 20_000;
@@ -101,6 +106,7 @@ impl Opened {
         let ring = Arc::new(key_ring::load(config)?);
         let Stores { log, key_store, snapshots, place } = stores(config).await?;
         check_ring(&ring, key_store.as_ref()).await?;
+        check_newest(log.as_ref()).await?;
         let keys = Keys::new(Arc::clone(&key_store), Arc::clone(&ring), OPENED_KEYS);
         let keys = Arc::new(keys.renewed_from(key_ring::source(config)));
         let operations = Arc::new(place.operations(config, ring).await?);
@@ -136,7 +142,7 @@ impl Opened {
             #[cfg(feature = "postgres")]
             Place::Database(database, _) => Views::postgres(Arc::clone(database), parts).await,
         };
-        views.map(Arc::new).map_err(Failure::other)
+        views.map(Arc::new).map_err(|error| self.place.failure(&error))
     }
 
     /// Finishes what was handed in, and closes files and connections.
@@ -179,7 +185,16 @@ impl Place {
             #[cfg(feature = "postgres")]
             Self::Database(database, _) => Operations::postgres(Arc::clone(database), ring).await,
         }
-        .map_err(Failure::other)
+        .map_err(|error| self.failure(&error))
+    }
+
+    /// What kept it from being opened, with the setting that leads there.
+    fn failure(&self, error: &dyn std::fmt::Display) -> Failure {
+        match self {
+            Self::Files(_) => Failure::other(error),
+            #[cfg(feature = "postgres")]
+            Self::Database(..) => ConfigError::new("postgres.url", error.to_string(), CORRECT_IT).into(),
+        }
     }
 }
 
@@ -200,14 +215,13 @@ async fn stores(config: &Config) -> Result<Stores, Failure> {
     }
 }
 
-/// A server that cannot be used as it is, or as it was named.
+/// What helps where a server cannot be used as it is, or as it was named; what is wrong says which.
+#[cfg(feature = "postgres")]
+const CORRECT_IT: &str = "start that server, or correct the setting";
+
 #[cfg(feature = "postgres")]
 fn unusable(setting: &str, error: &LogError) -> Failure {
-    let cure = match error {
-        LogError::Unavailable(_) => "start that server, or correct the setting",
-        LogError::Unreadable(_) => "name the place that this version may use",
-    };
-    ConfigError::new(setting, error.to_string(), cure).into()
+    ConfigError::new(setting, error.to_string(), CORRECT_IT).into()
 }
 
 fn hasher(config: &Config) -> HasherConfig {
@@ -222,6 +236,24 @@ fn hasher(config: &Config) -> HasherConfig {
 fn cache(config: &Config) -> CacheOptions {
     let default = CacheOptions::default();
     CacheOptions { states: config.cache.accounts.unwrap_or(default.states), ..default }
+}
+
+/// The newest events are those that a later version wrote, if one did: better to stop than to write after what is
+/// not understood.
+async fn check_newest(log: &dyn EventLog) -> Result<(), Failure> {
+    let last = log.last_position().await.map_err(Failure::other)?;
+    let after = Position(last.0.saturating_sub(NEWEST));
+    for event in log.read_all(after, usize::try_from(NEWEST).unwrap_or(usize::MAX)).await.map_err(Failure::other)? {
+        if let Err(error) = codec::decode(&event, None) {
+            return Err(ConfigError::new(
+                "event_log",
+                format!("the event at position {} cannot be read: {error}", event.position),
+                "run the version of Countersign that wrote it, or a later one",
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// A ring that opens nothing here belongs to other data; better to stop than to write with two rings.

@@ -53,7 +53,6 @@ async fn all_is_done(stream: &Stream) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "until the settings lead there"]
 async fn a_message_that_means_nothing_goes_to_the_dead_letters_and_stops_nobody() {
     let gateway = FakeGateway::start("fake");
     let (server, person, context) = cluster(&gateway).await;
@@ -75,7 +74,6 @@ async fn a_message_that_means_nothing_goes_to_the_dead_letters_and_stops_nobody(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "until the settings lead there"]
 async fn what_is_delivered_again_after_the_window_is_sent_once() {
     let gateway = FakeGateway::start("fake");
     let (server, person, context) = cluster(&gateway).await;

@@ -43,7 +43,6 @@ fn of<'a>(record: &'a [(String, String)], provider: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-#[ignore = "until the settings lead there"]
 async fn one_that_answers_500_takes_nothing_and_the_next_one_sends() {
     let (first, second) = (FakeGateway::start("first"), FakeGateway::start("second"));
     first.behave(Mood::Breaks);
@@ -59,7 +58,6 @@ async fn one_that_answers_500_takes_nothing_and_the_next_one_sends() {
 }
 
 #[tokio::test]
-#[ignore = "until the settings lead there"]
 async fn one_that_never_answers_is_passed_over_in_time() {
     let (first, second) = (FakeGateway::start("first"), FakeGateway::start("second"));
     first.behave(Mood::Hangs);
@@ -73,7 +71,6 @@ async fn one_that_never_answers_is_passed_over_in_time() {
 }
 
 #[tokio::test]
-#[ignore = "until the settings lead there"]
 async fn one_that_takes_thirty_seconds_costs_one_extra_copy_of_the_same_code() {
     let (first, second) = (FakeGateway::start("first"), FakeGateway::start("second"));
     first.behave(Mood::TakesAndAnswersAfter(Duration::from_secs(30)));
@@ -89,7 +86,6 @@ async fn one_that_takes_thirty_seconds_costs_one_extra_copy_of_the_same_code() {
 }
 
 #[tokio::test]
-#[ignore = "until the settings lead there"]
 async fn one_that_answers_twice_is_heard_once() {
     let gateway = FakeGateway::start("first");
     gateway.behave(Mood::SaysItTwice);

@@ -35,7 +35,6 @@ async fn the_one_process_is_killed_again_and_again_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "until the settings lead there"]
 async fn each_process_of_a_cluster_is_killed_in_turn_under_load() {
     let gateway = FakeGateway::start("fake");
     let settings = FakeGateway::with(&[&gateway], Settings::default().generous());

@@ -14,7 +14,6 @@ use crate::support::{Engines, Server, Settings, Setup};
 const OUTAGE: Duration = Duration::from_millis(1_500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "until the settings lead there"]
 async fn the_database_is_stopped_and_killed_and_nothing_is_lost() {
     let database = Arc::new(PostgresServer::start().await);
     let gateway = FakeGateway::start("fake");
@@ -38,7 +37,6 @@ async fn the_database_is_stopped_and_killed_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "until the settings lead there"]
 async fn the_broker_is_stopped_and_killed_and_nothing_is_lost() {
     let gateway = FakeGateway::start("fake");
     let engines = Setup::Cluster.engines().await;

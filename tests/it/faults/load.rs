@@ -182,6 +182,13 @@ pub async fn nothing_was_lost(server: &Server, promised: &[Promised], texts: Opt
         }
     }
 
+    // Views that lost their database or their process take their time, and then are there for good.
+    let path = format!("/v1/audit/accounts/{}/history", promised[0].account);
+    eventually("the views after the faults", || async {
+        (watcher.client.get(&path).await.status == 200).then_some(())
+    })
+    .await;
+
     // Once, though it was asked for several times; and every message that it ordered has its outcome on record.
     // An attempt that a dead worker left is taken for unknown after 30 seconds.
     server.advance(31);

@@ -1,11 +1,54 @@
 //! The newest events, in memory: subscribers of this process follow the log without reading the
 //! database. For adapters whose positions have no gap.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use schemas::envelope::{Position, StoredEvent, Version};
+use tokio::sync::watch;
 
 use crate::port::{Append, Appended};
+
+/// What those who write or follow a log tell those who read it: its newest events, and how far it is.
+pub(crate) struct Newest<T> {
+    tail: Mutex<T>,
+    position: watch::Sender<Position>,
+}
+
+impl<T> Newest<T> {
+    /// A tail of some kind, of a log that is known up to here.
+    pub(crate) fn new(tail: T, position: Position) -> Self {
+        Self { tail: Mutex::new(tail), position: watch::Sender::new(position) }
+    }
+
+    /// A panic elsewhere leaves the tail whole: each change to it is one push.
+    pub(crate) fn tail(&self) -> MutexGuard<'_, T> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the log is there now; it never goes back.
+    pub(crate) fn announce(&self, position: Position) {
+        self.position.send_if_modified(|known| {
+            let is_newer = *known < position;
+            if is_newer {
+                *known = position;
+            }
+            is_newer
+        });
+    }
+
+    /// How far the log is known to be.
+    pub(crate) fn position(&self) -> Position {
+        *self.position.borrow()
+    }
+
+    /// Moves with it.
+    pub(crate) fn watch(&self) -> watch::Receiver<Position> {
+        self.position.subscribe()
+    }
+}
 
 /// A gapless run of the newest events that this process appended.
 pub(crate) struct Tail {

@@ -7,19 +7,20 @@ use schemas::envelope::Position;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared,
     events::{Incoming, incoming},
     finished::Listener,
     link::Link,
+    tail::Tail,
 };
+use crate::tail::Newest;
 
 /// After a subscription that broke, the next one begins after this, and twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-pub(super) fn spawn(link: Arc<Link>, shared: Arc<Shared>, after: Position, cancel: CancellationToken) {
+pub(super) fn spawn(link: Arc<Link>, newest: Arc<Newest<Tail>>, after: Position, cancel: CancellationToken) {
     tokio::spawn(async move {
-        let mut follower = Follower { link, shared, listener: Listener::new(), seen: after, resume: at(after) };
+        let mut follower = Follower { link, newest, listener: Listener::new(), seen: after, resume: at(after) };
         tokio::select! {
             () = cancel.cancelled() => {}
             () = follower.run() => {}
@@ -37,7 +38,7 @@ pub(super) fn at(position: Position) -> StreamPosition<ServerPosition> {
 
 struct Follower {
     link: Arc<Link>,
-    shared: Arc<Shared>,
+    newest: Arc<Newest<Tail>>,
     listener: Listener,
     /// The last event that was passed on.
     seen: Position,
@@ -99,14 +100,14 @@ impl Follower {
         match event {
             Incoming::Foreign(_) => {}
             Incoming::Ours(event) => {
-                self.shared.tail().push(event);
-                self.shared.announce(position);
+                self.newest.tail().push(event);
+                self.newest.announce(position);
             }
             Incoming::Unreadable(_, error) => {
                 // Readers shall run into it, not past it.
                 tracing::error!(%error, "the log holds what cannot be read");
-                self.shared.tail().restart(position);
-                self.shared.announce(position);
+                self.newest.tail().restart(position);
+                self.newest.announce(position);
             }
         }
         self.seen = position;

@@ -64,7 +64,7 @@ impl EventLog for KurrentStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        if let Some(events) = self.shared.tail().after(after, limit) {
+        if let Some(events) = self.newest.tail().after(after, limit) {
             return Ok(events);
         }
         let mut events: Vec<StoredEvent> = Vec::new();
@@ -115,7 +115,7 @@ impl EventLog for KurrentStore {
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
-        self.shared.position.subscribe()
+        self.newest.watch()
     }
 
     async fn receipt(&self, key: &[u8; 32], now: Timestamp) -> Result<Option<Receipt>, LogError> {

@@ -15,20 +15,19 @@ mod receipts;
 mod tail;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use domain::secret::SecretText;
 use schemas::envelope::Position;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     link::{Link, Trouble},
     tail::Tail,
 };
-use crate::{port::LogError, postgres::PostgresSideStore};
+use crate::{port::LogError, postgres::PostgresSideStore, tail::Newest};
 
 /// The first version that the client's protocol is spoken by.
 const OLDEST: (usize, usize) = (20, 6);
@@ -54,36 +53,13 @@ impl KurrentOptions {
 /// The event log on `KurrentDB`.
 pub struct KurrentStore {
     link: Arc<Link>,
-    shared: Arc<Shared>,
+    newest: Arc<Newest<Tail>>,
     side: Arc<PostgresSideStore>,
     /// Receipts that were written.
     claimed: AtomicU64,
     /// Whether the server filters reads of `$all` (from 21.10 on) and not only subscriptions.
     is_filtered: bool,
     cancel: CancellationToken,
-}
-
-/// What the subscription tells the readers.
-pub(in crate::kurrentdb) struct Shared {
-    tail: Mutex<Tail>,
-    position: watch::Sender<Position>,
-}
-
-impl Shared {
-    /// A panic elsewhere leaves the tail whole: each change to it is one push.
-    fn tail(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn announce(&self, position: Position) {
-        self.position.send_if_modified(|known| {
-            let is_newer = *known < position;
-            if is_newer {
-                *known = position;
-            }
-            is_newer
-        });
-    }
 }
 
 impl KurrentStore {
@@ -105,10 +81,9 @@ impl KurrentStore {
                 "the server at {hosts} is of version {version}: it must be 20.6 or newer"
             )));
         }
-        let shared = Shared { tail: Mutex::new(Tail::new(Position::START, 0)), position: watch::Sender::default() };
+        let newest = Arc::new(Newest::new(Tail::new(Position::START, 0), Position::START));
         let cancel = CancellationToken::new();
-        let mut store =
-            Self { link, shared: Arc::new(shared), side, claimed: AtomicU64::new(0), is_filtered: true, cancel };
+        let mut store = Self { link, newest, side, claimed: AtomicU64::new(0), is_filtered: true, cancel };
         let last = match store.last(true).await {
             Ok(last) => last,
             Err(Trouble::Denied) => return Err(Trouble::Denied.of_reading()),
@@ -122,9 +97,9 @@ impl KurrentStore {
                 })?
             }
         };
-        *store.shared.tail() = Tail::new(last, options.tail);
-        store.shared.announce(last);
-        follower::spawn(Arc::clone(&store.link), Arc::clone(&store.shared), last, store.cancel.clone());
+        *store.newest.tail() = Tail::new(last, options.tail);
+        store.newest.announce(last);
+        follower::spawn(Arc::clone(&store.link), Arc::clone(&store.newest), last, store.cancel.clone());
         Ok(store)
     }
 
@@ -142,6 +117,6 @@ impl Drop for KurrentStore {
 
 impl std::fmt::Debug for KurrentStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KurrentStore").field("position", &*self.shared.position.borrow()).finish_non_exhaustive()
+        f.debug_struct("KurrentStore").field("position", &self.newest.position()).finish_non_exhaustive()
     }
 }

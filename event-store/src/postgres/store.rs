@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
     time::Duration,
 };
 
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     port::{Append, AppendError, Appended, EventLog, KeyStore, LogError, Receipt, Snapshot, SnapshotStore, WrappedKey},
-    tail::Tail,
+    tail::{Newest, Tail},
 };
 
 const MIGRATIONS: [Migration; 1] = [Migration { name: "the log", sql: include_str!("event_log_1.sql") }];
@@ -71,27 +71,9 @@ pub struct PostgresStore {
 
 /// What the tasks share.
 pub(super) struct Shared {
-    tail: Mutex<Tail>,
-    position: watch::Sender<Position>,
+    pub(super) newest: Newest<Tail>,
     /// The time of the newest receipt.
     pub(super) receipts_at: AtomicI64,
-}
-
-impl Shared {
-    /// A panic elsewhere leaves the tail whole: each change to it is one push.
-    pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn announce(&self, position: Position) {
-        self.position.send_if_modified(|known| {
-            let is_newer = *known < position;
-            if is_newer {
-                *known = position;
-            }
-            is_newer
-        });
-    }
 }
 
 pub(super) fn closed() -> LogError {
@@ -106,8 +88,7 @@ impl PostgresStore {
         let listener = Watcher::listen(&database).await?;
         let appender = Appender::connect(&database).await?;
         let shared = Arc::new(Shared {
-            tail: Mutex::new(Tail::new(options.tail)),
-            position: watch::Sender::new(last_position(&database).await?),
+            newest: Newest::new(Tail::new(options.tail), last_position(&database).await?),
             receipts_at: AtomicI64::new(i64::MIN),
         });
         let until_closed = CancellationToken::new();
@@ -166,7 +147,7 @@ impl Drop for PostgresStore {
 
 impl std::fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PostgresStore").field("position", &*self.shared.position.borrow()).finish_non_exhaustive()
+        f.debug_struct("PostgresStore").field("position", &self.shared.newest.position()).finish_non_exhaustive()
     }
 }
 
@@ -240,7 +221,7 @@ impl EventLog for PostgresStore {
     }
 
     async fn read_all(&self, after: Position, count: usize) -> Result<Vec<StoredEvent>, LogError> {
-        if let Some(events) = self.shared.tail().after(after, count) {
+        if let Some(events) = self.shared.newest.tail().after(after, count) {
             return Ok(events);
         }
         let rows = self.database().repeatable(READ_ALL, &[&signed(after.0), &limit(count)]).await?;
@@ -259,7 +240,7 @@ impl EventLog for PostgresStore {
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
-        self.shared.position.subscribe()
+        self.shared.newest.watch()
     }
 
     async fn receipt(&self, key: &[u8; 32], now: Timestamp) -> Result<Option<Receipt>, LogError> {

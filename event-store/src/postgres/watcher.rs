@@ -84,7 +84,7 @@ impl Watcher {
     }
 
     fn announce(&self, position: i64) {
-        self.shared.announce(Position(position.unsigned_abs()));
+        self.shared.newest.announce(Position(position.unsigned_abs()));
     }
 }
 

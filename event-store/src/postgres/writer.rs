@@ -200,7 +200,7 @@ impl Writer {
         let mut replies = Vec::with_capacity(requests.len());
         let mut last = None;
         {
-            let mut tail = self.shared.tail();
+            let mut tail = self.shared.newest.tail();
             for (Request { append, reply, .. }, verdict) in requests.into_iter().zip(verdicts) {
                 let count = u64::try_from(append.events.len()).unwrap_or(u64::MAX);
                 let version = append.expected.version().plus(count);
@@ -221,7 +221,7 @@ impl Writer {
             }
         }
         if let Some(position) = last {
-            self.shared.announce(position);
+            self.shared.newest.announce(position);
         }
         for (reply, answer) in replies {
             drop(reply.send(answer));

@@ -44,7 +44,7 @@ impl EventLog for SqliteStore {
     }
 
     async fn read_all(&self, after: Position, count: usize) -> Result<Vec<StoredEvent>, LogError> {
-        if let Some(events) = self.shared.tail().after(after, count) {
+        if let Some(events) = self.shared.newest.tail().after(after, count) {
             return Ok(events);
         }
         self.readers
@@ -78,7 +78,7 @@ impl EventLog for SqliteStore {
     }
 
     fn watch(&self) -> watch::Receiver<Position> {
-        self.shared.position.subscribe()
+        self.shared.newest.watch()
     }
 
     async fn receipt(&self, key: &[u8; 32], now: Timestamp) -> Result<Option<Receipt>, LogError> {

@@ -13,20 +13,21 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize, mpsc},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize, mpsc},
     thread::JoinHandle,
     time::Duration,
 };
 
 use rusqlite::Connection;
-use schemas::envelope::Position;
-use tokio::sync::watch;
 
 use self::{
     reader::{Readers, Watcher},
     writer::{Writer, WriterThread},
 };
-use crate::{port::LogError, tail::Tail};
+use crate::{
+    port::LogError,
+    tail::{Newest, Tail},
+};
 
 /// How the file is used.
 #[derive(Debug, Clone)]
@@ -68,27 +69,9 @@ pub struct SqliteStore {
 
 /// What the threads share.
 pub(in crate::sqlite) struct Shared {
-    tail: Mutex<Tail>,
-    position: watch::Sender<Position>,
+    newest: Newest<Tail>,
     /// Bytes appended since the write-ahead log was last copied into the file.
     unsaved: AtomicUsize,
-}
-
-impl Shared {
-    /// A panic elsewhere leaves the tail whole: each change to it is one push.
-    fn tail(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn announce(&self, position: Position) {
-        self.position.send_if_modified(|known| {
-            let is_newer = *known < position;
-            if is_newer {
-                *known = position;
-            }
-            is_newer
-        });
-    }
 }
 
 impl SqliteStore {
@@ -104,11 +87,8 @@ impl SqliteStore {
         schema::prepare(path, options.busy_timeout)?;
         let first = schema::reader(path, options.busy_timeout)?;
         let last = reader::last_position(&first).map_err(|error| schema::describe(path, &error))?;
-        let shared = Arc::new(Shared {
-            tail: Mutex::new(Tail::new(options.tail)),
-            position: watch::Sender::new(last),
-            unsaved: AtomicUsize::new(0),
-        });
+        let shared =
+            Arc::new(Shared { newest: Newest::new(Tail::new(options.tail), last), unsaved: AtomicUsize::new(0) });
         let mut threads = Vec::new();
 
         let (requests, received) = mpsc::channel();
@@ -176,7 +156,7 @@ impl Drop for SqliteStore {
 
 impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteStore").field("position", &*self.shared.position.borrow()).finish_non_exhaustive()
+        f.debug_struct("SqliteStore").field("position", &self.shared.newest.position()).finish_non_exhaustive()
     }
 }
 

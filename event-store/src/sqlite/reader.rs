@@ -181,7 +181,7 @@ impl Watcher {
     fn look(&self, seen: Option<i64>) -> rusqlite::Result<i64> {
         let version = self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if seen != Some(version) {
-            self.shared.announce(last_position(&self.connection)?);
+            self.shared.newest.announce(last_position(&self.connection)?);
         }
         Ok(version)
     }

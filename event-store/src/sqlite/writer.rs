@@ -242,7 +242,7 @@ impl WriterThread {
         let mut replies = Vec::with_capacity(appends.len());
         let mut last = None;
         {
-            let mut tail = self.shared.tail();
+            let mut tail = self.shared.newest.tail();
             for InFlight { append, reply, verdict } in appends.drain(..) {
                 match verdict {
                     Some(Verdict::Written(appended)) => {
@@ -261,7 +261,7 @@ impl WriterThread {
         }
         self.shared.unsaved.fetch_add(bytes, Ordering::Relaxed);
         if let Some(position) = last {
-            self.shared.announce(position);
+            self.shared.newest.announce(position);
         }
         for (reply, answer) in replies {
             drop(reply.send(answer));

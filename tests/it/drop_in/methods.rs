@@ -1,14 +1,20 @@
 //! Adding, changing and removing methods.
 
 use super::client::{PRINT, YES_PRINT, newcomer, with_app};
-use crate::support::Server;
+use crate::support::{Setup, over_both_logs};
+
+over_both_logs![
+    the_first_method_by_an_authenticator_app,
+    the_first_method_by_sms,
+    a_second_method_authorized_by_each_kind,
+    names_ranks_deletions_and_fresh_codes,
+];
 
 const NUMBER: &str = "+436601234567";
 const OTHER: &str = "+447400123456";
 
-#[tokio::test]
-async fn the_first_method_by_an_authenticator_app() {
-    let server = Server::start();
+async fn the_first_method_by_an_authenticator_app(setup: Setup) {
+    let server = setup.server().await;
     let (person, vastai, _) = newcomer(&server, "ada").await;
     vastai.tfa(&["status"]).says("No active 2FA methods found");
     let app = vastai.set_up_app(&server);
@@ -25,9 +31,8 @@ async fn the_first_method_by_an_authenticator_app() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn the_first_method_by_sms() {
-    let server = Server::start();
+async fn the_first_method_by_sms(setup: Setup) {
+    let server = setup.server().await;
     let (person, vastai, _) = newcomer(&server, "bert").await;
     server.remember(NUMBER);
     vastai.tfa(&["send-sms", "--phone-number", NUMBER]).says("Failed with error 403");
@@ -45,9 +50,8 @@ async fn the_first_method_by_sms() {
     server.leaves_nothing_behind().await;
 }
 
-#[tokio::test]
-async fn a_second_method_authorized_by_each_kind() {
-    let server = Server::start();
+async fn a_second_method_authorized_by_each_kind(setup: Setup) {
+    let server = setup.server().await;
     let (person, vastai, app, codes) = with_app(&server, "cleo").await;
     let client = server.client();
     // By the app, typed at the prompt.
@@ -77,9 +81,8 @@ async fn a_second_method_authorized_by_each_kind() {
     vastai.tfa(&["status"]).says("Second").says("Backup codes remaining: 9");
 }
 
-#[tokio::test]
-async fn names_ranks_deletions_and_fresh_codes() {
-    let server = Server::start();
+async fn names_ranks_deletions_and_fresh_codes(setup: Setup) {
+    let server = setup.server().await;
     let (person, vastai, app, codes) = with_app(&server, "dora").await;
     let client = server.client();
     vastai.tfa(&["auth-new", "-bc", &codes[0]]).says("Successfully authorized");

@@ -3,13 +3,18 @@
 use serde_json::json;
 
 use super::client::{newcomer, with_app};
-use crate::support::{PASSWORD, Server};
+use crate::support::{PASSWORD, Setup, over_both_logs};
+
+over_both_logs![
+    by_each_kind_and_by_backup_codes_until_none_is_left,
+    a_session_that_ended_is_dropped_and_the_key_is_tried,
+    a_sign_in_that_began_with_the_password_is_finished_with_a_cookie,
+];
 
 const NUMBER: &str = "+436601234567";
 
-#[tokio::test]
-async fn by_each_kind_and_by_backup_codes_until_none_is_left() {
-    let server = Server::start();
+async fn by_each_kind_and_by_backup_codes_until_none_is_left(setup: Setup) {
+    let server = setup.server().await;
     let (person, vastai, app, codes) = with_app(&server, "eva").await;
     let client = server.client();
     vastai.tfa(&["auth-new", "-bc", &codes[0]]).says("Successfully authorized");
@@ -39,9 +44,8 @@ async fn by_each_kind_and_by_backup_codes_until_none_is_left() {
     vastai.tfa(&["login", "-bc", &codes[9]]).says("You have no backup codes remaining!");
 }
 
-#[tokio::test]
-async fn a_session_that_ended_is_dropped_and_the_key_is_tried() {
-    let server = Server::start();
+async fn a_session_that_ended_is_dropped_and_the_key_is_tried(setup: Setup) {
+    let server = setup.server().await;
     let (_, vastai, app, _) = with_app(&server, "finn").await;
     let (_, other, key) = newcomer(&server, "gwen").await;
     drop(other);
@@ -58,9 +62,8 @@ async fn a_session_that_ended_is_dropped_and_the_key_is_tried() {
     assert!(!vastai.has_session());
 }
 
-#[tokio::test]
-async fn a_sign_in_that_began_with_the_password_is_finished_with_a_cookie() {
-    let server = Server::start();
+async fn a_sign_in_that_began_with_the_password_is_finished_with_a_cookie(setup: Setup) {
+    let server = setup.server().await;
     let (person, _, app, _) = with_app(&server, "hugo").await;
     let client = server.client();
     let body = json!({"email": person.email, "password": PASSWORD});

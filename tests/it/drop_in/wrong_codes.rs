@@ -1,7 +1,9 @@
 //! Wrong codes until the lock, and no storm of repeated requests.
 
 use super::client::with_app;
-use crate::support::{Server, another};
+use crate::support::{Server, Setup, another, over_both_logs};
+
+over_both_logs![wrong_codes_lock_and_the_lock_is_told_with_the_time_left];
 
 /// Requests of a method to the root of the contract's paths.
 async fn requests(server: &Server) -> u64 {
@@ -14,9 +16,8 @@ async fn requests(server: &Server) -> u64 {
     counted.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-#[tokio::test]
-async fn wrong_codes_lock_and_the_lock_is_told_with_the_time_left() {
-    let server = Server::start();
+async fn wrong_codes_lock_and_the_lock_is_told_with_the_time_left(setup: Setup) {
+    let server = setup.server().await;
     let (_, vastai, app, codes) = with_app(&server, "ida").await;
     let wrong = another(&server.fresh_totp(&app));
     let login = |code: &str| vastai.tfa(&["login", "-t", "totp", "-c", code]);

@@ -13,8 +13,8 @@ pub use client::{Answer, Client, USER_AGENT};
 pub use person::{PASSWORD, Person, id};
 pub use server::Server;
 pub use settings::{Settings, binary};
-pub(crate) use setup::over_every_setup;
 pub use setup::{Engines, ROLES, Setup};
+pub(crate) use setup::{over_both_logs, over_every_setup, over_setup};
 pub use watcher::Watcher;
 
 use std::time::Duration;

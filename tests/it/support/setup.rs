@@ -159,17 +159,25 @@ pub fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 /// is never run, and the compiler says so.
 macro_rules! over_every_setup {
     ($($story:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test] async fn $story() { super::$story(crate::support::Setup::Sqlite).await })+
-        }
-        mod postgres {
-            $(#[tokio::test]
-            async fn $story() { super::$story(crate::support::Setup::Postgres).await })+
-        }
-        mod cluster {
-            $(#[tokio::test]
-            async fn $story() { super::$story(crate::support::Setup::Cluster).await })+
+        crate::support::over_both_logs![$($story),+];
+        crate::support::over_setup! { cluster Cluster: $($story),+ }
+    };
+}
+
+/// The same over files and over a database: for what knows of no broker.
+macro_rules! over_both_logs {
+    ($($story:ident),+ $(,)?) => {
+        crate::support::over_setup! { sqlite Sqlite: $($story),+ }
+        crate::support::over_setup! { postgres Postgres: $($story),+ }
+    };
+}
+
+/// The tests over one set-up, in a module of its name.
+macro_rules! over_setup {
+    ($module:ident $setup:ident: $($story:ident),+) => {
+        mod $module {
+            $(#[tokio::test] async fn $story() { super::$story(crate::support::Setup::$setup).await })+
         }
     };
 }
-pub(crate) use over_every_setup;
+pub(crate) use {over_both_logs, over_every_setup, over_setup};

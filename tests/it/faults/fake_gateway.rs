@@ -1,6 +1,7 @@
-//! A provider of text messages that behaves as badly as a test wants, behind the signed webhook.
+//! A provider of text messages that behaves as badly as a test wants, behind the signed webhook or as Twilio.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
@@ -10,11 +11,20 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::load::delivery;
+use super::{load::delivery, signed::Receipt};
 use crate::support::Settings;
 
 /// Both ends know it.
-const SECRET: &str = "a-secret-of-thirty-two-characters";
+pub const SECRET: &str = "a-secret-of-thirty-two-characters";
+
+/// What the provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// The webhook of `docs/webhook-gateway.md`.
+    Webhook,
+    /// Twilio's REST API.
+    Twilio,
+}
 
 /// How the provider behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +52,15 @@ pub struct Text {
     pub to: String,
     /// The words.
     pub body: String,
+    /// Where its receipt is to go, if anywhere.
+    pub receipts: Option<String>,
 }
 
 /// The provider. A clone is the same one.
 #[derive(Debug, Clone)]
 pub struct FakeGateway {
     name: &'static str,
+    protocol: Protocol,
     url: String,
     mood: Arc<Mutex<Mood>>,
     taken: Arc<Mutex<Vec<Text>>>,
@@ -57,10 +70,15 @@ pub struct FakeGateway {
 impl FakeGateway {
     /// One that takes everything.
     pub fn start(name: &'static str) -> Self {
+        Self::speaking(Protocol::Webhook, name)
+    }
+
+    /// The same with this protocol.
+    pub fn speaking(protocol: Protocol, name: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/messages", listener.local_addr().unwrap());
         let mood = Arc::new(Mutex::new(Mood::Takes));
-        let gateway = Self { name, url, mood, taken: Arc::default(), asked: Arc::default() };
+        let gateway = Self { name, protocol, url, mood, taken: Arc::default(), asked: Arc::default() };
         let provider = gateway.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -75,7 +93,14 @@ impl FakeGateway {
     pub fn settings(gateways: &[&Self]) -> String {
         let entry = |gateway: &&Self| {
             let Self { name, url, .. } = gateway;
-            format!("{{ kind = \"webhook\", name = \"{name}\", url = \"{url}\", secret = \"{SECRET}\", timeout = 1 }}")
+            let own = match gateway.protocol {
+                Protocol::Webhook => format!("kind = \"webhook\", url = \"{url}\", secret = \"{SECRET}\""),
+                Protocol::Twilio => format!(
+                    "kind = \"twilio\", base_url = \"{url}\", auth_token = \"{SECRET}\", from = \"+15005550006\", \
+                     account_sid = \"AC0123456789abcdef0123456789abcdef\""
+                ),
+            };
+            format!("{{ {own}, name = \"{name}\", timeout = 1 }}")
         };
         format!("[{}]", gateways.iter().map(entry).collect::<Vec<_>>().join(", "))
     }
@@ -93,6 +118,14 @@ impl FakeGateway {
     /// How often it was asked, whatever it did.
     pub fn asked(&self) -> usize {
         *self.asked.lock().unwrap()
+    }
+
+    /// What it tells of a message that it took, signed.
+    pub fn receipt(&self, text: &Text, state: &str, now: u64) -> Receipt {
+        match self.protocol {
+            Protocol::Webhook => Receipt::by_webhook(text, state, now),
+            Protocol::Twilio => Receipt::by_twilio(text, state),
+        }
     }
 
     /// What it took.
@@ -164,20 +197,50 @@ impl FakeGateway {
             let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")));
             line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
         };
-        assert!(header("webhook-signature").starts_with("v1,"), "{head}");
-        let posted: Value = serde_json::from_slice(body).unwrap();
-        let data = &posted["data"];
-        let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
-        self.taken.lock().unwrap().push(Text {
-            reference: text("reference"),
-            attempt: data["attempt"].as_u64().unwrap(),
-            to: text("to"),
-            body: text("body"),
-        });
+        let text = match self.protocol {
+            Protocol::Webhook => {
+                assert!(header("webhook-signature").starts_with("v1,"), "{head}");
+                Text::posted(body)
+            }
+            Protocol::Twilio => {
+                assert!(header("authorization").starts_with("Basic "), "{head}");
+                Text::created(body)
+            }
+        };
+        self.taken.lock().unwrap().push(text);
     }
 }
 
 impl Text {
+    /// As it is posted to a webhook.
+    fn posted(body: &[u8]) -> Self {
+        let posted: Value = serde_json::from_slice(body).unwrap();
+        let data = &posted["data"];
+        let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
+        Self {
+            reference: text("reference"),
+            attempt: data["attempt"].as_u64().unwrap(),
+            to: text("to"),
+            body: text("body"),
+            receipts: data["receipt_url"].as_str().map(str::to_owned),
+        }
+    }
+
+    /// As it is created at Twilio, which knows of order and try from the address of the call-back alone.
+    fn created(body: &[u8]) -> Self {
+        let fields = |text: &[u8]| form_urlencoded::parse(text).into_owned().collect::<BTreeMap<String, String>>();
+        let mut form = fields(body);
+        let receipts = form.remove("StatusCallback").expect("an address for receipts");
+        let mut named = fields(receipts.split_once('?').expect("a query").1.as_bytes());
+        Self {
+            reference: named.remove("order").unwrap(),
+            attempt: named["attempt"].parse().unwrap(),
+            to: form.remove("To").unwrap(),
+            body: form.remove("Body").unwrap(),
+            receipts: Some(receipts),
+        }
+    }
+
     /// The six digits within.
     pub fn code(&self) -> String {
         let words = self.body.split(|c: char| !c.is_ascii_digit());
@@ -206,7 +269,7 @@ fn request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
 }
 
 fn respond(stream: &mut TcpStream, status: u16) -> std::io::Result<()> {
-    let body = json!({"id": "provider-message"}).to_string();
+    let body = json!({"id": "provider-message", "sid": "SM00000000000000000000000000000001"}).to_string();
     write!(
         stream,
         "HTTP/1.1 {status} Whatever\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

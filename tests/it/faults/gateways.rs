@@ -13,7 +13,7 @@ use crate::support::{Person, Server, Settings, Setup, Watcher, eventually};
 const NUMBER: &str = "+436601234567";
 
 /// A person asks for a text; the code that came, by the last gateway that has one. Then the method is enabled.
-async fn enrolled(server: &Server, gateways: &[&FakeGateway]) -> Person {
+pub async fn enrolled(server: &Server, gateways: &[&FakeGateway]) -> Person {
     let person = Person::sign_up(server, "elsa").await;
     person.authorize_first().await;
     let body = json!({"phone_number": NUMBER});

@@ -8,4 +8,6 @@ mod fake_gateway;
 mod gateways;
 mod killed;
 mod load;
+mod receipts;
 mod servers;
+mod signed;

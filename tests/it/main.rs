@@ -11,6 +11,7 @@ mod faults;
 mod guesses;
 mod import;
 mod journeys;
+mod production;
 mod quickstart;
 mod support;
 mod telemetry;

@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 use super::{
-    eventually,
+    MailCatcher, eventually,
     leaks::{self, Secrets},
 };
 
@@ -25,6 +25,7 @@ pub struct Client {
     headers: Vec<(String, String)>,
     position: Arc<AtomicU64>,
     secrets: Arc<Secrets>,
+    mail: Option<MailCatcher>,
 }
 
 /// What came back.
@@ -61,9 +62,14 @@ impl Answer {
 }
 
 impl Client {
-    pub(super) fn new(base: Arc<Mutex<String>>, position: Arc<AtomicU64>, secrets: Arc<Secrets>) -> Self {
+    pub(super) fn new(
+        base: Arc<Mutex<String>>,
+        position: Arc<AtomicU64>,
+        secrets: Arc<Secrets>,
+        mail: Option<MailCatcher>,
+    ) -> Self {
         let http = reqwest::Client::builder().user_agent(USER_AGENT).build().expect("a client");
-        Self { http, base, token: None, headers: Vec::new(), position, secrets }
+        Self { http, base, token: None, headers: Vec::new(), position, secrets, mail }
     }
     /// The same client with a bearer token.
     #[must_use]
@@ -158,6 +164,13 @@ impl Client {
 
     /// All messages to an address or number, newest first.
     pub async fn inbox(&self, to: &str) -> Vec<Value> {
+        if let Some(mail) = self.mail.as_ref().filter(|_| to.contains('@')) {
+            let mails = mail.inbox(to);
+            for mail in &mails {
+                self.secrets.remember_fields(mail, &leaks::ANSWERED);
+            }
+            return mails;
+        }
         let answer = self.get(&format!("/dev/inbox.json?to={}", to.replace('+', "%2B"))).await;
         answer.expect(200)["items"].as_array().expect("a list").clone()
     }

@@ -2,6 +2,7 @@
 
 mod client;
 mod leaks;
+mod mail;
 mod person;
 mod process;
 mod server;
@@ -10,10 +11,11 @@ mod setup;
 mod watcher;
 
 pub use client::{Answer, Client, USER_AGENT};
+pub use mail::MailCatcher;
 pub use person::{PASSWORD, Person, id};
 pub use server::Server;
 pub use settings::{Settings, binary};
-pub use setup::{Engines, ROLES, Setup};
+pub use setup::{Broker, Engines, ROLES, Setup};
 pub(crate) use setup::{over_both_logs, over_every_setup, over_setup};
 pub use watcher::Watcher;
 

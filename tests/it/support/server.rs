@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    Client, Settings, USER_AGENT, binary, leaks,
+    Client, Settings, USER_AGENT, leaks,
     leaks::Secrets,
     process::{Log, Process},
     setup::{Engines, files},
@@ -133,7 +133,8 @@ impl Server {
 
     /// A client without a credential.
     pub fn client(&self) -> Client {
-        Client::new(Arc::clone(&self.base), Arc::clone(&self.position), Arc::clone(&self.secrets))
+        let mail = self.engines.mail.clone();
+        Client::new(Arc::clone(&self.base), Arc::clone(&self.position), Arc::clone(&self.secrets), mail)
     }
 
     /// A client with a fresh API key of these scopes.
@@ -164,7 +165,8 @@ impl Server {
     /// Runs the binary on the same data with changed settings.
     pub fn run_with(&self, arguments: &[&str], change: impl FnOnce(Settings) -> Settings) -> Output {
         let settings = change(self.all_settings());
-        binary()
+        settings
+            .beside()
             .args(arguments)
             .arg("--data")
             .arg(self.data())
@@ -213,6 +215,19 @@ impl Server {
     /// A file beside the data.
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The roles of its processes, where each has its own.
+    pub fn roles(&self) -> Vec<String> {
+        self.processes.iter().filter_map(|process| process.roles.clone()).collect()
+    }
+
+    /// Its processes: the role, where it answers HTTP, if it does, and where its metrics are, each as host and port.
+    pub fn addresses(&self) -> Vec<(String, Option<String>, String)> {
+        let address = |url: &str| url.split('/').nth(2).unwrap_or_default().to_owned();
+        let of =
+            |process: &Process| Some((process.roles.clone()?, process.base().map(address), address(process.metrics())));
+        self.processes.iter().filter_map(of).collect()
     }
 
     /// Its address.

@@ -1,6 +1,11 @@
 //! How a server is told what to do.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 
@@ -16,15 +21,30 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-/// Settings of one server, as environment variables after the prefix.
+/// Settings of one server, as environment variables after the prefix; perhaps over a file.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    file: Option<PathBuf>,
     variables: BTreeMap<String, String>,
     /// A program that runs the server, with its arguments.
     runner: Vec<String>,
 }
 
 impl Settings {
+    /// Those of a file.
+    pub fn of_file(file: &Path) -> Self {
+        Self { file: Some(file.to_owned()), ..Self::default() }
+    }
+
+    /// These, and where they say nothing, others.
+    #[must_use]
+    pub fn or(mut self, others: Self) -> Self {
+        for (name, value) in others.variables {
+            self.variables.entry(name).or_insert(value);
+        }
+        self
+    }
+
     /// One more setting: `("policy.code_lives", "300")`.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -48,10 +68,22 @@ impl Settings {
 
     /// The binary, run as these settings say, with nothing set yet.
     pub fn command(&self) -> Command {
-        let Some((program, arguments)) = self.runner.split_first() else { return binary() };
+        let Some((program, arguments)) = self.runner.split_first() else { return self.beside() };
         let mut command = clean(Command::new(program));
-        command.args(arguments).arg(BINARY);
+        command.args(arguments).arg(BINARY).args(self.config());
         command
+    }
+
+    /// The same for a command beside the server, which nothing else runs.
+    pub fn beside(&self) -> Command {
+        let mut command = binary();
+        command.args(self.config());
+        command
+    }
+
+    /// How the file is named, where there is one.
+    fn config(&self) -> impl Iterator<Item = &OsStr> {
+        self.file.iter().flat_map(|file| [OsStr::new("--config"), file.as_os_str()])
     }
 
     /// What was set, if it was.

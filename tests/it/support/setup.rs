@@ -11,7 +11,7 @@ use event_store::testing::postgres::{self, TestDatabase};
 use tokio::sync::Mutex;
 use workers::testing::NatsServer;
 
-use super::{Server, Settings};
+use super::{MailCatcher, Server, Settings};
 
 /// The roles, each a process of its own in a cluster.
 pub const ROLES: [&str; 6] = ["api", "projections", "relay", "sms", "email", "notices"];
@@ -45,7 +45,8 @@ impl Setup {
             Self::Postgres => Engines { database: Some(Arc::new(TestDatabase::fresh().await)), ..Engines::default() },
             Self::Cluster => Engines {
                 database: Some(Arc::new(TestDatabase::fresh().await)),
-                broker: Some(Arc::new(Broker::start().await)),
+                broker: Some(Arc::new(Broker::start_with("").await)),
+                ..Engines::default()
             },
         }
     }
@@ -58,6 +59,8 @@ pub struct Engines {
     pub database: Option<Arc<TestDatabase>>,
     /// Its broker.
     pub broker: Option<Arc<Broker>>,
+    /// Its mail server; without one mails go to the development inbox.
+    pub mail: Option<MailCatcher>,
 }
 
 /// A broker of its own.
@@ -71,8 +74,9 @@ pub struct Broker {
 }
 
 impl Broker {
-    async fn start() -> Self {
-        let server = NatsServer::start().await;
+    /// One with these lines in its configuration.
+    pub async fn start_with(configuration: &str) -> Self {
+        let server = NatsServer::start_with(configuration).await;
         Self { url: server.url(), folder: server.folder().to_owned(), server: Mutex::new(server) }
     }
 }
@@ -87,20 +91,20 @@ impl Engines {
         roles.into_iter().map(|role| Some(role.to_owned())).collect()
     }
 
-    /// The settings that lead there.
-    pub fn settings(&self, folder: &Path, mut settings: Settings) -> Settings {
+    /// The settings that lead there, where a test does not say otherwise.
+    pub fn settings(&self, folder: &Path, settings: Settings) -> Settings {
         let Some(database) = &self.database else { return settings };
         let ring = folder.join("keyring.toml");
         vault::KeyRing::load_or_create(&ring).expect("a key ring");
-        settings = settings
+        let mut own = Settings::default()
             .with("event_log", "postgres")
             .with("postgres.url", database.url())
             .with("postgres.pool_size", "6")
             .with("key_ring_file", ring.to_str().expect("a path"));
         if let Some(broker) = &self.broker {
-            settings = settings.with("nats.url", &broker.url);
+            own = own.with("nats.url", &broker.url);
         }
-        settings
+        settings.or(own)
     }
 
     /// Secrets of the servers, which are nobody else's business either.
@@ -121,7 +125,9 @@ impl Engines {
             contents.push(("the database".to_owned(), data_of(&dump.stdout)));
         }
         if let Some(broker) = &self.broker {
-            let stored = files(&broker.folder);
+            let mut stored = files(&broker.folder);
+            // The test's own words.
+            stored.retain(|(name, _)| !name.ends_with("/server.conf"));
             assert!(
                 stored.iter().any(|(name, bytes)| name.contains("/msgs/") && !bytes.is_empty()),
                 "JetStream stores"

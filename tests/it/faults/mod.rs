@@ -11,3 +11,4 @@ mod load;
 mod receipts;
 mod servers;
 mod signed;
+mod takeover;

@@ -30,6 +30,12 @@ impl Log {
         lines[from..].iter().map(|(process, line)| format!("{process}: {line}")).collect::<Vec<_>>().join("\n")
     }
 
+    /// The processes that said so, in order.
+    pub fn who_said(&self, words: &str) -> Vec<String> {
+        let lines = self.0.lock().unwrap();
+        lines.iter().filter(|(_, line)| line.contains(words)).map(|(process, _)| process.clone()).collect()
+    }
+
     fn push(&self, process: &str, line: String) {
         self.0.lock().unwrap().push((process.to_owned(), line));
     }
@@ -37,6 +43,8 @@ impl Log {
 
 /// A process that serves.
 pub struct Process {
+    /// What the log calls it.
+    pub name: String,
     /// What it does; none: everything.
     pub roles: Option<String>,
     child: Child,
@@ -48,7 +56,7 @@ pub struct Process {
 
 impl Process {
     /// Starts one. It serves once [`Process::wait_until_it_serves`] returns.
-    pub fn spawn(folder: &Path, settings: &Settings, roles: Option<String>, log: &Log) -> Self {
+    pub fn spawn(folder: &Path, settings: &Settings, roles: Option<String>, name: String, log: &Log) -> Self {
         let mut command = settings.command();
         command
             .arg("serve")
@@ -68,10 +76,9 @@ impl Process {
         }
         let mut child = command.spawn().expect("the binary starts");
         let (told, started) = mpsc::channel();
-        let name = roles.clone().unwrap_or_else(|| "server".to_owned());
         read(child.stderr.take().unwrap(), log.clone(), name.clone(), Some(told));
-        read(child.stdout.take().unwrap(), log.clone(), name, None);
-        Self { roles, child, started, log: log.clone(), base: None, metrics: String::new() }
+        read(child.stdout.take().unwrap(), log.clone(), name.clone(), None);
+        Self { name, roles, child, started, log: log.clone(), base: None, metrics: String::new() }
     }
 
     /// Waits for the line that says where it serves.
@@ -103,7 +110,12 @@ impl Process {
 
     /// The first polite signal, as `kill` sends it.
     pub fn ask_to_end(&self) {
-        let sent = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        self.signal("-TERM");
+    }
+
+    /// Lets it stand still, or go on: `-STOP`, `-CONT`.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(sent.success());
     }
 

@@ -70,14 +70,20 @@ impl Server {
     }
 
     fn launch(&mut self) {
-        let settings = self.all_settings();
         let roles = self.engines.processes(self.settings.get("roles"));
-        let spawn = |roles| Process::spawn(self.folder.path(), &settings, roles, &self.log);
-        self.processes = roles.into_iter().map(spawn).collect();
+        let named = |roles: Option<String>| {
+            let name = roles.clone().unwrap_or_else(|| "server".to_owned());
+            self.spawn(roles, name)
+        };
+        self.processes = roles.into_iter().map(named).collect();
         for process in &mut self.processes {
             process.wait_until_it_serves();
         }
         self.point_clients();
+    }
+
+    fn spawn(&self, roles: Option<String>, name: String) -> Process {
+        Process::spawn(self.folder.path(), &self.all_settings(), roles, name, &self.log)
     }
 
     /// Clients go on with whoever answers now.
@@ -115,13 +121,38 @@ impl Server {
 
     /// `kill -9` of the process with this role, which then starts again on the same data.
     pub fn kill_and_restart_role(&mut self, role: &str) {
-        let settings = self.all_settings();
-        let of_role = |process: &&mut Process| process.roles.as_deref() == Some(role);
-        let process = self.processes.iter_mut().find(of_role).expect("a process of that role");
-        process.kill();
-        *process = Process::spawn(self.folder.path(), &settings, Some(role.to_owned()), &self.log);
+        self.kill_one(role);
+        self.start_again(role);
+    }
+
+    /// One more process with this role, under a name of its own.
+    pub fn one_more(&mut self, role: &str, name: &str) {
+        let mut process = self.spawn(Some(role.to_owned()), name.to_owned());
         process.wait_until_it_serves();
+        self.processes.push(process);
+    }
+
+    /// `kill -9` of the process of this name: that of its role, unless it was given another.
+    pub fn kill_one(&mut self, name: &str) {
+        self.process(name).kill();
+    }
+
+    /// Starts it again on the same data.
+    pub fn start_again(&mut self, name: &str) {
+        let roles = self.process(name).roles.clone();
+        let mut process = self.spawn(roles, name.to_owned());
+        process.wait_until_it_serves();
+        *self.process(name) = process;
         self.point_clients();
+    }
+
+    /// Lets it stand still, or go on: `-STOP`, `-CONT`.
+    pub fn signal(&mut self, name: &str, signal: &str) {
+        self.process(name).signal(signal);
+    }
+
+    fn process(&mut self, name: &str) -> &mut Process {
+        self.processes.iter_mut().find(|process| process.name == name).expect("a process of that name")
     }
 
     /// The first polite signal, as `kill` sends it, to every process; waits for the end, and tells the worst one.
@@ -238,6 +269,11 @@ impl Server {
     /// Everything its processes have logged or printed so far, over restarts.
     pub fn log(&self) -> String {
         self.log.text()
+    }
+
+    /// The processes that logged these words, in order.
+    pub fn who_said(&self, words: &str) -> Vec<String> {
+        self.log.who_said(words)
     }
 
     /// One more value that no file may hold.

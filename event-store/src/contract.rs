@@ -107,6 +107,9 @@ macro_rules! contract_cases {
             an_expired_receipt_is_not_told
             a_key_is_kept_once
             concurrent_makers_of_a_key_agree
+            several_keys_are_read_in_their_order
+            several_keys_are_kept_once_each
+            concurrent_makers_of_several_keys_agree
             an_erased_key_stays_erased
             a_stream_without_a_key_can_be_erased
             a_rewrapped_key_takes_the_place_of_the_old_one

@@ -114,6 +114,37 @@ impl Keys {
         }
     }
 
+    /// What the store has of the keys of several streams, none of them opened.
+    pub(crate) async fn kept(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, KeysError> {
+        Ok(self.store.get_many(streams).await?)
+    }
+
+    /// The keys of several streams; those that are not there are made now, all in one durable step. None of a stream
+    /// whose key was destroyed. They are not remembered: so many at once would take the place of those in use.
+    pub(crate) async fn ensure_all(&self, streams: &[StreamId]) -> Result<Vec<Option<DataKey>>, KeysError> {
+        let ring = self.ring();
+        let (mut keys, mut wrapped) = (Vec::with_capacity(streams.len()), Vec::with_capacity(streams.len()));
+        for stream in streams {
+            let key = DataKey::generate()?;
+            let (ring_key, bytes) = ring.wrap(&stream.to_string(), &key)?;
+            keys.push(Some(key));
+            wrapped.push((stream.clone(), WrappedKey::Wrapped { ring_key, bytes }));
+        }
+        let kept = self.store.insert_many(&wrapped).await?;
+        for ((key, (stream, made)), kept) in keys.iter_mut().zip(&wrapped).zip(kept) {
+            // Another process may have been quicker: what is kept counts, not what was made here.
+            if kept != *made {
+                *key = match kept {
+                    WrappedKey::Wrapped { ring_key, bytes } => {
+                        Some(self.unwrap(&stream.to_string(), ring_key, &bytes)?)
+                    }
+                    WrappedKey::Erased => None,
+                };
+            }
+        }
+        Ok(keys)
+    }
+
     /// Destroys a stream's key for good.
     pub async fn erase(&self, stream: &StreamId) -> Result<(), KeysError> {
         self.forget(stream);

@@ -170,6 +170,10 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn get(&self, stream: &StreamId) -> Result<Option<WrappedKey>, LogError>;
     /// Keeps a key durably unless the stream has one (or a tombstone); returns what is there afterwards.
     async fn insert(&self, stream: &StreamId, key: WrappedKey) -> Result<WrappedKey, LogError>;
+    /// The keys of several streams, in their order.
+    async fn get_many(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, LogError>;
+    /// As [`KeyStore::insert`] for several streams in one durable step: what is there afterwards, in their order.
+    async fn insert_many(&self, keys: &[(StreamId, WrappedKey)]) -> Result<Vec<WrappedKey>, LogError>;
     /// Replaces a key by the same key under another ring key; a tombstone stays.
     async fn rewrap(&self, stream: &StreamId, key: WrappedKey) -> Result<(), LogError>;
     /// Overwrites the key by a tombstone, so that its bytes are gone from the disk.

@@ -123,7 +123,7 @@ impl Engine {
                 let executed = Executed { outcome, position: loaded.position, replayed: false };
                 return Ok(Carried { executed, appended: None });
             }
-            let append = self.sealed(stream, &loaded, &events, &outcome, request, &entropy, now, manner).await?;
+            let append = self.sealed(stream, &loaded, &events, &outcome, request, &entropy, now, manner, None).await?;
             let has_key = append.has_key;
             let Some(appended) = self.append(append.append).await? else { continue };
             if has_key {
@@ -168,9 +168,9 @@ impl Engine {
         Err(ExecuteError::Internal("a rule never has enough evidence".to_owned()))
     }
 
-    /// Encodes and seals the events and the receipt.
+    /// Encodes and seals the events and the receipt, under the stream's key when it is at hand.
     #[expect(clippy::too_many_arguments, reason = "the parts of one append, used once")]
-    async fn sealed<D: Decider>(
+    pub(super) async fn sealed<D: Decider>(
         &self,
         stream: &StreamId,
         loaded: &Loaded<D>,
@@ -180,6 +180,7 @@ impl Engine {
         entropy: &Entropy,
         now: Timestamp,
         manner: Manner,
+        known: Option<&DataKey>,
     ) -> Result<Sealed, ExecuteError> {
         let metadata = request.metadata(now);
         let drafts: Vec<Draft> = events
@@ -193,7 +194,11 @@ impl Engine {
             .collect::<Result<_, _>>()?;
         let keeps = request.idempotency.filter(|_| outcome.is_ok() || !manner.keep_no_refusal);
         let needs_key = keeps.is_some() || drafts.iter().any(Draft::is_personal);
-        let key = if needs_key { self.key_for_writing(stream).await? } else { None };
+        let key = match known {
+            Some(known) => Some(known.clone()),
+            None if needs_key => self.key_for_writing(stream).await?,
+            None => None,
+        };
         let receipt = match (&keeps, &key) {
             (Some(idempotency), Some(key)) => Some(receipt(stream, key, idempotency, outcome, now)?),
             _ => None,
@@ -217,7 +222,7 @@ impl Engine {
     }
 
     /// Appends; `None` is a conflict. An unknown outcome is cleared up before anything else happens.
-    async fn append(&self, append: Append) -> Result<Option<Appended>, ExecuteError> {
+    pub(super) async fn append(&self, append: Append) -> Result<Option<Appended>, ExecuteError> {
         let begun = Instant::now();
         let mut pauses = REPEATS.iter();
         loop {
@@ -237,7 +242,7 @@ impl Engine {
     }
 
     /// What follows from having told the outcome: counted refusals, charges given back.
-    async fn told(&self, outcome: &Result<Outcome, Refusal>, evidence: &Evidence, now: Timestamp) {
+    pub(super) async fn told(&self, outcome: &Result<Outcome, Refusal>, evidence: &Evidence, now: Timestamp) {
         if let Err(refusal) = outcome {
             metrics::counter!("countersign_refusals", "code" => name(refusal)).increment(1);
             return;
@@ -251,8 +256,9 @@ impl Engine {
     }
 }
 
-struct Sealed {
-    append: Append,
+/// What is ready to be appended.
+pub(super) struct Sealed {
+    pub(super) append: Append,
     /// Whether the events hold what was decided, and not erased values in its place.
     has_key: bool,
 }

@@ -9,6 +9,7 @@ mod erasure;
 mod execute;
 mod follow;
 mod history;
+mod import;
 mod load;
 mod needs;
 mod numbers;

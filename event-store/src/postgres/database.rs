@@ -164,10 +164,33 @@ impl Database {
         statement: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, LogError> {
+        self.twice(statement, params, true).await
+    }
+
+    /// The same, planned for the tables as they are now and not as they were when it was first sent: for what goes
+    /// through a table that grows a thousandfold while the plan would stand.
+    pub(super) async fn repeatable_planned_now(
+        &self,
+        statement: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, LogError> {
+        self.twice(statement, params, false).await
+    }
+
+    async fn twice(
+        &self,
+        statement: &str,
+        params: &[&(dyn ToSql + Sync)],
+        keeps_plan: bool,
+    ) -> Result<Vec<Row>, LogError> {
         let once = || async {
             let client = self.client().await.map_err(Once::Failed)?;
             let work = async {
-                let statement = client.prepare_cached(statement).await?;
+                let statement = if keeps_plan {
+                    client.prepare_cached(statement).await?
+                } else {
+                    client.prepare(statement).await?
+                };
                 client.query(&statement, params).await
             };
             let result = tokio::time::timeout(self.patience(), work).await;

@@ -27,6 +27,19 @@ fn columns(key: &WrappedKey) -> (Option<i64>, Option<&[u8]>) {
     }
 }
 
+/// One probe of the index for each, whatever is thought of the table's size: the limit keeps the two from being
+/// joined over all of it.
+const GET_MANY: &str = "SELECT kept.is_there, kept.ring_key, kept.bytes \
+     FROM unnest($1::text[]) WITH ORDINALITY AS asked (stream, place) LEFT JOIN LATERAL \
+     (SELECT true AS is_there, ring_key, bytes FROM data_keys WHERE data_keys.stream = asked.stream LIMIT 1) AS kept \
+     ON true ORDER BY place";
+
+/// How many of the keys are new. In the order of their names: of two who insert the same keys at once, one waits for
+/// the other and not both.
+const INSERT_MANY: &str = "WITH inserted AS (INSERT INTO data_keys (stream, ring_key, bytes) \
+     SELECT stream, ring_key, bytes FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS new (stream, ring_key, bytes) \
+     ORDER BY stream ON CONFLICT (stream) DO NOTHING RETURNING 1) SELECT count(*) FROM inserted";
+
 #[async_trait]
 impl KeyStore for PostgresSideStore {
     async fn get(&self, stream: &StreamId) -> Result<Option<WrappedKey>, LogError> {
@@ -53,6 +66,31 @@ impl KeyStore for PostgresSideStore {
         }
         // Rows of keys are never deleted.
         Ok(self.get(stream).await?.unwrap_or(WrappedKey::Erased))
+    }
+
+    async fn get_many(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, LogError> {
+        let names: Vec<String> = streams.iter().map(ToString::to_string).collect();
+        let rows = self.database.repeatable_planned_now(GET_MANY, &[&names]).await?;
+        let kept = |row: &Row| match row.try_get(0)? {
+            Some(true) => key(row, 1).map(Some),
+            _ => Ok(None),
+        };
+        rows.iter().map(kept).collect::<Result<_, _>>().map_err(|error| self.database.describe(&error))
+    }
+
+    async fn insert_many(&self, keys: &[(StreamId, WrappedKey)]) -> Result<Vec<WrappedKey>, LogError> {
+        let names: Vec<String> = keys.iter().map(|(stream, _)| stream.to_string()).collect();
+        let (ring_keys, bytes): (Vec<_>, Vec<_>) = keys.iter().map(|(_, key)| columns(key)).unzip();
+        let rows = self.database.repeatable(INSERT_MANY, &[&names, &ring_keys, &bytes]).await?;
+        let failed = |error: tokio_postgres::Error| self.database.describe(&error);
+        let inserted: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(failed)?;
+        if usize::try_from(inserted).is_ok_and(|inserted| inserted == keys.len()) {
+            return Ok(keys.iter().map(|(_, key)| key.clone()).collect());
+        }
+        let streams: Vec<StreamId> = keys.iter().map(|(stream, _)| stream.clone()).collect();
+        // Rows of keys are never deleted.
+        let kept = self.get_many(&streams).await?;
+        Ok(kept.into_iter().map(|kept| kept.unwrap_or(WrappedKey::Erased)).collect())
     }
 
     async fn rewrap(&self, stream: &StreamId, wrapped: WrappedKey) -> Result<(), LogError> {

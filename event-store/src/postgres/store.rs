@@ -273,6 +273,12 @@ impl KeyStore for PostgresStore {
     async fn insert(&self, stream: &StreamId, key: WrappedKey) -> Result<WrappedKey, LogError> {
         self.side.insert(stream, key).await
     }
+    async fn get_many(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, LogError> {
+        self.side.get_many(streams).await
+    }
+    async fn insert_many(&self, keys: &[(StreamId, WrappedKey)]) -> Result<Vec<WrappedKey>, LogError> {
+        self.side.insert_many(keys).await
+    }
     async fn rewrap(&self, stream: &StreamId, key: WrappedKey) -> Result<(), LogError> {
         self.side.rewrap(stream, key).await
     }

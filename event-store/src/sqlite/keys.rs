@@ -29,6 +29,15 @@ fn find(connection: &Connection, stream: &str) -> rusqlite::Result<Option<Wrappe
         .optional()
 }
 
+/// Keeps a key unless there is one; what is there afterwards.
+fn insert(connection: &Connection, stream: &str, key: &WrappedKey) -> rusqlite::Result<WrappedKey> {
+    let (ring_key, bytes) = columns(key);
+    let inserted = connection
+        .prepare_cached("INSERT OR IGNORE INTO data_keys (stream, ring_key, bytes) VALUES (?1, ?2, ?3)")?
+        .execute(params![stream, ring_key, bytes])?;
+    if inserted == 1 { Ok(key.clone()) } else { Ok(find(connection, stream)?.unwrap_or(WrappedKey::Erased)) }
+}
+
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn get(&self, stream: &StreamId) -> Result<Option<WrappedKey>, LogError> {
@@ -38,15 +47,18 @@ impl KeyStore for SqliteStore {
 
     async fn insert(&self, stream: &StreamId, key: WrappedKey) -> Result<WrappedKey, LogError> {
         let name = stream.to_string();
-        self.writer
-            .run(move |connection| {
-                let (ring_key, bytes) = columns(&key);
-                let inserted = connection
-                    .prepare_cached("INSERT OR IGNORE INTO data_keys (stream, ring_key, bytes) VALUES (?1, ?2, ?3)")?
-                    .execute(params![name, ring_key, bytes])?;
-                if inserted == 1 { Ok(key.clone()) } else { Ok(find(connection, &name)?.unwrap_or(WrappedKey::Erased)) }
-            })
-            .await
+        self.writer.run(move |connection| insert(connection, &name, &key)).await
+    }
+
+    async fn get_many(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, LogError> {
+        let names: Vec<String> = streams.iter().map(ToString::to_string).collect();
+        self.readers.read(move |reader| names.iter().map(|name| find(&reader.connection, name)).collect()).await
+    }
+
+    async fn insert_many(&self, keys: &[(StreamId, WrappedKey)]) -> Result<Vec<WrappedKey>, LogError> {
+        let keys: Vec<(String, WrappedKey)> =
+            keys.iter().map(|(stream, key)| (stream.to_string(), key.clone())).collect();
+        self.writer.run(move |connection| keys.iter().map(|(name, key)| insert(connection, name, key)).collect()).await
     }
 
     async fn rewrap(&self, stream: &StreamId, key: WrappedKey) -> Result<(), LogError> {

@@ -5,6 +5,7 @@ mod accounts;
 mod deciding;
 mod erasing;
 mod faults;
+mod importing;
 mod loading;
 mod numbers;
 mod password_resets;

@@ -1,8 +1,13 @@
 //! Accounts that come from elsewhere, through the real binary.
 
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+};
+
 use serde_json::json;
 
-use crate::support::{PASSWORD, Server, id};
+use crate::support::{PASSWORD, Server, Setup, eventually, id};
 
 /// SHA-256 of `ABCD-EFGH-IJKL`, without a salt.
 const BACKUP_CODE_HASH: &str = "$sha256$u0lH6zZgObHAe8q4NdrH6Nlz33mVK/IWuSppXv8sjg0";
@@ -99,4 +104,55 @@ async fn a_list_of_uris_is_imported_and_weak_keys_are_marked() {
     assert!(history.contains("AccountImported"));
     let (ok, _, complaint) = server.try_command(&["import", "/nowhere/at/all"]);
     assert!(!ok && complaint.contains("cannot be read"), "{complaint}");
+}
+
+/// The account of a line of the report, when it is in.
+fn account_in(line: &str) -> Option<&str> {
+    let (_, account) = line.split_once("imported as ").or_else(|| line.split_once("there already as "))?;
+    account.split(',').next()
+}
+
+#[tokio::test]
+async fn an_import_that_is_killed_is_completed_by_the_next() {
+    killed_and_completed(Setup::Sqlite).await;
+}
+
+#[tokio::test]
+async fn an_import_into_postgres_that_is_killed_is_completed_by_the_next() {
+    killed_and_completed(Setup::Postgres).await;
+}
+
+async fn killed_and_completed(setup: Setup) {
+    const ROWS: usize = 1_300;
+    let server = setup.server().await;
+    let lines: Vec<String> = (0..ROWS).map(|n| row(&format!("person-{n}@example.com"), BACKUP_CODE_HASH)).collect();
+    let path = file(&server, "accounts.jsonl", &lines);
+    for rows in [1, 700] {
+        let mut killed = server.begin_command(&["import", &path]);
+        let mut report = BufReader::new(killed.stdout.take().unwrap()).lines();
+        assert!(report.nth(rows - 1).is_some(), "so many rows are told of");
+        // The next windows are under way: somewhere between a key, a claim and an account.
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+    }
+    let (ok, report, complaint) = server.try_command(&["import", &path]);
+    assert!(ok, "{complaint}{report}");
+    let told: Vec<&str> = report.lines().collect();
+    let accounts: Vec<&str> = told.iter().filter_map(|line| account_in(line)).collect();
+    assert_eq!(accounts.iter().collect::<BTreeSet<_>>().len(), ROWS);
+    for (line, told) in (1..=ROWS).zip(&told) {
+        assert!(told.starts_with(&format!("line {line}: ")), "the report has the order of the file: {told}");
+    }
+    let (ok, again, _) = server.try_command(&["import", &path]);
+    assert!(ok && again.ends_with(&format!("0 imported, {ROWS} there already, 0 refused\n")), "{again}");
+    assert!(again.lines().filter_map(account_in).eq(accounts.iter().copied()), "the same accounts");
+    for account in accounts.iter().step_by(250) {
+        assert_eq!(server.command(&["replay", account, "--json"]).lines().count(), 1, "one event");
+    }
+    let security = server.client_with("security:read");
+    eventually("the accounts in the view", async || {
+        let totals = &security.get("/v1/security/adoption").await.expect(200)["totals"];
+        (totals["accounts"] == ROWS && totals["two_factor_enabled"] == ROWS).then_some(())
+    })
+    .await;
 }

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{ExitStatus, Output},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex, atomic::AtomicU64},
     thread,
     time::{SystemTime, UNIX_EPOCH},
@@ -195,16 +195,24 @@ impl Server {
 
     /// Runs the binary on the same data with changed settings.
     pub fn run_with(&self, arguments: &[&str], change: impl FnOnce(Settings) -> Settings) -> Output {
-        let settings = change(self.all_settings());
-        settings
-            .beside()
+        self.prepared(arguments, &change(self.all_settings())).output().expect("the binary starts")
+    }
+
+    /// Starts an administrative command, and leaves it to the test what becomes of it.
+    pub fn begin_command(&self, arguments: &[&str]) -> Child {
+        let mut command = self.prepared(arguments, &self.all_settings());
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts")
+    }
+
+    fn prepared(&self, arguments: &[&str], settings: &Settings) -> Command {
+        let mut command = settings.beside();
+        command
             .args(arguments)
             .arg("--data")
             .arg(self.data())
             .env("COUNTERSIGN_TEST_CLOCK", self.folder.path().join("clock"))
-            .envs(settings.variables())
-            .output()
-            .expect("the binary starts")
+            .envs(settings.variables());
+        command
     }
 
     /// The servers below it.

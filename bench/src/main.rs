@@ -13,6 +13,7 @@ mod catch_up;
 mod cold_load;
 mod gateway;
 mod http;
+mod import;
 mod large;
 mod now;
 mod place;
@@ -86,6 +87,12 @@ enum What {
         #[arg(long, default_value_t = 32)]
         clients: usize,
     },
+    /// Accounts of another system, imported; views excluded
+    Import {
+        /// How many
+        #[arg(long, default_value_t = 60_000)]
+        accounts: usize,
+    },
     /// Time to start, and memory
     Startup {
         /// Events in the store
@@ -151,6 +158,7 @@ async fn measure(cli: &Cli, folder: &std::path::Path) -> Measured {
         What::Attempts { count, clients } => {
             attempts::measure(&cli.binary, &place("data").await?, *count, *clients).await
         }
+        What::Import { accounts } => import::measure(&cli.binary, &place("data").await?, *accounts).await,
         What::Startup { events } => startup::measure(&cli.binary, &place("data").await?, *events).await,
         What::Memory => startup::memory(&cli.binary, &place("data").await?).await,
         What::ColdLoad { events } => cold_load::measure(&place("data").await?, *events).await,
@@ -161,6 +169,7 @@ async fn measure(cli: &Cli, folder: &std::path::Path) -> Measured {
             if cli.log == Engine::Postgres {
                 appends::measure(&folder.join("appends"), &cli.peers, appends::USUAL).await?;
             }
+            import::measure(&cli.binary, &place("import").await?, 60_000).await?;
             catch_up::measure(&place("catch-up").await?, 500_000).await?;
             startup::measure(&cli.binary, &place("startup").await?, 0).await?;
             startup::measure(&cli.binary, &place("million").await?, 1_000_000).await?;

@@ -101,6 +101,13 @@ impl Place {
         (Vec::new(), environment)
     }
 
+    /// Processor time of the database's processes that have ended, in seconds: each connection has one. Nothing where
+    /// there is no server.
+    pub fn server_seconds(&self) -> Result<f64, Failure> {
+        let Some(pid) = self.server.as_ref().and_then(|(server, _)| server.pid()) else { return Ok(0.0) };
+        crate::server::seconds_of_ended(&pid.to_string())
+    }
+
     /// Bytes on the disk, of the files or of the database.
     pub async fn bytes(&self) -> Result<u64, Failure> {
         if let Some(database) = self.database() {

@@ -79,13 +79,8 @@ impl Server {
     }
 
     /// Processor time that it has used, in seconds.
-    #[expect(clippy::cast_precision_loss, reason = "a measurement")]
     pub fn processor_seconds(&self) -> Result<f64, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // After the name in brackets; Linux counts in hundredths of a second for every program.
-        let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-        Ok(ticks.sum::<Result<u64, _>>()? as f64 / 100.0)
+        seconds(&self.child.id().to_string(), 11)
     }
 
     /// How many threads it has.
@@ -99,4 +94,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time of the processes that a process has waited for, in seconds; it may be `self`.
+pub fn seconds_of_ended(process: &str) -> Result<f64, Failure> {
+    seconds(process, 13)
+}
+
+/// Two fields that follow each other, of those after the name in brackets; Linux counts in hundredths of a second for
+/// every program.
+#[expect(clippy::cast_precision_loss, reason = "a measurement")]
+fn seconds(process: &str, first: usize) -> Result<f64, Failure> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
+    let ticks = fields.split_whitespace().skip(first).take(2).map(str::parse::<u64>);
+    Ok(ticks.sum::<Result<u64, _>>()? as f64 / 100.0)
 }

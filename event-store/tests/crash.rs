@@ -1,34 +1,71 @@
-//! Killed at any moment, the log loses nothing that it acknowledged.
+//! Killed at any moment, a process loses nothing that it acknowledged, whatever the log is kept in.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Write},
+    path::Path,
     process::{Command, Stdio},
     sync::Arc,
 };
 
-use domain::ids::{AccountId, EventId, StreamId};
+use domain::{
+    ids::{AccountId, EventId, StreamId},
+    secret::SecretText,
+};
 use event_store::{
     port::{Append, EventLog, Expected},
+    postgres::{Database, DatabaseOptions, PostgresOptions, PostgresStore},
     sqlite::{SqliteOptions, SqliteStore},
-    testing::Scratch,
+    testing::{Scratch, postgres::TestDatabase},
 };
 use schemas::envelope::{NewEvent, Position, Version};
 use uuid::Uuid;
 
-const FILE: &str = "COUNTERSIGN_CRASH_TEST_FILE";
+/// Tells the child where the log is: a file, or the address of a database.
+const PLACE: &str = "COUNTERSIGN_CRASH_TEST_PLACE";
 const KILLS: usize = 20;
 const WRITERS: u128 = 16;
+
+/// A log that is open.
+enum Open {
+    Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
+}
+
+impl Open {
+    async fn at(place: &str) -> Self {
+        if !place.starts_with("postgres://") {
+            let store = SqliteStore::open(Path::new(place), SqliteOptions::default()).await;
+            return Self::Sqlite(Arc::new(store.unwrap()));
+        }
+        let database = Database::connect(&DatabaseOptions::at(SecretText::new(place.to_owned()))).await.unwrap();
+        Self::Postgres(Arc::new(PostgresStore::open(database, PostgresOptions::default()).await.unwrap()))
+    }
+
+    fn log(&self) -> Arc<dyn EventLog> {
+        match self {
+            Self::Sqlite(store) => Arc::<SqliteStore>::clone(store),
+            Self::Postgres(store) => Arc::<PostgresStore>::clone(store),
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Self::Sqlite(store) => store.close().await,
+            Self::Postgres(store) => store.close().await,
+        }
+    }
+}
 
 /// The child: this test binary again, appending until it is killed. Without the variable it is no test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_that_appends_until_it_is_killed() {
-    let Ok(path) = std::env::var(FILE) else { return };
-    let store = Arc::new(SqliteStore::open(path.as_ref(), SqliteOptions::default()).await.unwrap());
+    let Ok(place) = std::env::var(PLACE) else { return };
+    let open = Open::at(&place).await;
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
-        let store = Arc::clone(&store);
+        let store = open.log();
         writers.push(tokio::spawn(async move {
             let account = random();
             let stream = StreamId::Account(AccountId(account));
@@ -64,15 +101,24 @@ fn event() -> NewEvent {
 }
 
 #[tokio::test]
-async fn killed_again_and_again_it_loses_nothing_that_it_acknowledged() {
+async fn killed_again_and_again_it_loses_nothing_that_it_acknowledged_on_sqlite() {
     let scratch = Scratch::new().unwrap();
-    let path = scratch.file("log.db");
+    killed_again_and_again_it_loses_nothing(scratch.file("log.db").to_str().unwrap()).await;
+}
+
+#[tokio::test]
+async fn killed_again_and_again_it_loses_nothing_that_it_acknowledged_on_postgres() {
+    let database = TestDatabase::fresh().await;
+    killed_again_and_again_it_loses_nothing(database.url()).await;
+}
+
+async fn killed_again_and_again_it_loses_nothing(place: &str) {
     let mut acknowledged: HashMap<StreamId, HashMap<u64, EventId>> = HashMap::new();
     let mut count = 0;
     for round in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child_that_appends_until_it_is_killed", "--nocapture"])
-            .env(FILE, &path)
+            .env(PLACE, place)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -93,7 +139,8 @@ async fn killed_again_and_again_it_loses_nothing_that_it_acknowledged() {
             }
         }
         child.wait().unwrap();
-        let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
+        let open = Open::at(place).await;
+        let store = open.log();
         for (stream, events) in &acknowledged {
             let read = store.read_stream(stream, Version::NONE, usize::MAX).await.unwrap();
             for (version, id) in events {
@@ -101,13 +148,14 @@ async fn killed_again_and_again_it_loses_nothing_that_it_acknowledged() {
                 assert_eq!((stored.version, stored.id), (Version(*version), *id), "kill {round}");
             }
         }
-        assert_positions_have_no_gap(&store).await;
-        store.close().await;
+        assert_positions_have_no_gap(&*store).await;
+        drop(store);
+        open.close().await;
     }
     assert!(count > KILLS * 20, "only {count} events were acknowledged");
 }
 
-async fn assert_positions_have_no_gap(store: &SqliteStore) {
+async fn assert_positions_have_no_gap(store: &dyn EventLog) {
     let (mut after, mut expected) = (Position::START, 1);
     loop {
         let page = store.read_all(after, 5_000).await.unwrap();

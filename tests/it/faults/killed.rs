@@ -7,7 +7,9 @@ use super::{
     fake_gateway::FakeGateway,
     load::{Load, nothing_was_lost},
 };
-use crate::support::{ROLES, Server, Settings, Setup};
+use crate::support::{ROLES, Settings, Setup, over_both_logs};
+
+over_both_logs![the_one_process_is_killed_again_and_again_under_load];
 
 /// How often, by a variable of `./check`.
 fn times(variable: &str, default: usize) -> usize {
@@ -20,9 +22,8 @@ async fn a_moment(round: usize) {
     tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_one_process_is_killed_again_and_again_under_load() {
-    let mut server = Server::start_with(Settings::default().generous());
+async fn the_one_process_is_killed_again_and_again_under_load(setup: Setup) {
+    let mut server = setup.server_with(Settings::default().generous()).await;
     let load = Load::start(&server.client_with("accounts:write"), 8, None);
     for round in 0..times("COUNTERSIGN_KILL_ROUNDS", 8) {
         // Not before something was written in this round.

@@ -182,7 +182,9 @@ macro_rules! over_both_logs {
 macro_rules! over_setup {
     ($module:ident $setup:ident: $($story:ident),+) => {
         mod $module {
-            $(#[tokio::test] async fn $story() { super::$story(crate::support::Setup::$setup).await })+
+            // On several threads: where a story waits for a process to start again, its load goes on.
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() { super::$story(crate::support::Setup::$setup).await })+
         }
     };
 }

@@ -164,33 +164,10 @@ impl Database {
         statement: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, LogError> {
-        self.twice(statement, params, true).await
-    }
-
-    /// The same, planned for the tables as they are now and not as they were when it was first sent: for what goes
-    /// through a table that grows a thousandfold while the plan would stand.
-    pub(super) async fn repeatable_planned_now(
-        &self,
-        statement: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, LogError> {
-        self.twice(statement, params, false).await
-    }
-
-    async fn twice(
-        &self,
-        statement: &str,
-        params: &[&(dyn ToSql + Sync)],
-        keeps_plan: bool,
-    ) -> Result<Vec<Row>, LogError> {
         let once = || async {
             let client = self.client().await.map_err(Once::Failed)?;
             let work = async {
-                let statement = if keeps_plan {
-                    client.prepare_cached(statement).await?
-                } else {
-                    client.prepare(statement).await?
-                };
+                let statement = client.prepare_cached(statement).await?;
                 client.query(&statement, params).await
             };
             let result = tokio::time::timeout(self.patience(), work).await;
@@ -307,6 +284,10 @@ impl std::fmt::Debug for Dedicated {
     }
 }
 
+/// What the sessions of the pool are told: they ask for few rows of tables that may grow a thousandfold while the
+/// plan of a statement stands. One that was made for a small table must not read the whole of it later.
+const POOLED: &str = "SET enable_seqscan = off; SET jit = off";
+
 /// Opens connections; the pool's too.
 #[derive(Clone)]
 struct Opener {
@@ -389,7 +370,11 @@ impl Connect for Opener {
                     tracing::debug!(%error, "a connection to the database ended");
                 }
             });
-            match self.prepare(&client).await {
+            let prepared = async {
+                self.prepare(&client).await?;
+                client.batch_execute(POOLED).await
+            };
+            match prepared.await {
                 Ok(()) => Ok((client, task)),
                 Err(error) => {
                     task.abort();

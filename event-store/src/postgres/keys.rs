@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::ids::StreamId;
 use tokio_postgres::Row;
 
-use super::PostgresSideStore;
+use super::{Database, PostgresSideStore, gather::answers};
 use crate::port::{KeyStore, LogError, WrappedKey};
 
 /// How long to wait for those who may still read what was erased.
@@ -27,12 +27,9 @@ fn columns(key: &WrappedKey) -> (Option<i64>, Option<&[u8]>) {
     }
 }
 
-/// One probe of the index for each, whatever is thought of the table's size: the limit keeps the two from being
-/// joined over all of it.
-const GET_MANY: &str = "SELECT kept.is_there, kept.ring_key, kept.bytes \
-     FROM unnest($1::text[]) WITH ORDINALITY AS asked (stream, place) LEFT JOIN LATERAL \
-     (SELECT true AS is_there, ring_key, bytes FROM data_keys WHERE data_keys.stream = asked.stream LIMIT 1) AS kept \
-     ON true ORDER BY place";
+/// One probe of the index for each.
+const GET_MANY: &str = "SELECT asked.n, kept.ring_key, kept.bytes FROM unnest($1::text[]) WITH ORDINALITY AS asked (stream, n) \
+     JOIN LATERAL (SELECT ring_key, bytes FROM data_keys WHERE data_keys.stream = asked.stream LIMIT 1) AS kept ON true";
 
 /// How many of the keys are new. In the order of their names: of two who insert the same keys at once, one waits for
 /// the other and not both.
@@ -40,14 +37,16 @@ const INSERT_MANY: &str = "WITH inserted AS (INSERT INTO data_keys (stream, ring
      SELECT stream, ring_key, bytes FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS new (stream, ring_key, bytes) \
      ORDER BY stream ON CONFLICT (stream) DO NOTHING RETURNING 1) SELECT count(*) FROM inserted";
 
+/// The keys of streams, by their names.
+pub(super) async fn of_streams(database: &Database, names: &[String]) -> Result<Vec<Option<WrappedKey>>, LogError> {
+    let rows = database.repeatable(GET_MANY, &[&names]).await?;
+    answers(database, &rows, names.len(), |row| Ok(Some(key(row, 1)?)))
+}
+
 #[async_trait]
 impl KeyStore for PostgresSideStore {
     async fn get(&self, stream: &StreamId) -> Result<Option<WrappedKey>, LogError> {
-        let rows = self
-            .database
-            .repeatable("SELECT ring_key, bytes FROM data_keys WHERE stream = $1", &[&stream.to_string()])
-            .await?;
-        rows.first().map(|row| key(row, 0)).transpose().map_err(|error| self.database.describe(&error))
+        self.keys.ask(stream.to_string()).await
     }
 
     async fn insert(&self, stream: &StreamId, wrapped: WrappedKey) -> Result<WrappedKey, LogError> {
@@ -70,12 +69,7 @@ impl KeyStore for PostgresSideStore {
 
     async fn get_many(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, LogError> {
         let names: Vec<String> = streams.iter().map(ToString::to_string).collect();
-        let rows = self.database.repeatable_planned_now(GET_MANY, &[&names]).await?;
-        let kept = |row: &Row| match row.try_get(0)? {
-            Some(true) => key(row, 1).map(Some),
-            _ => Ok(None),
-        };
-        rows.iter().map(kept).collect::<Result<_, _>>().map_err(|error| self.database.describe(&error))
+        of_streams(&self.database, &names).await
     }
 
     async fn insert_many(&self, keys: &[(StreamId, WrappedKey)]) -> Result<Vec<WrappedKey>, LogError> {

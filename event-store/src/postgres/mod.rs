@@ -8,6 +8,7 @@
 mod batch;
 mod database;
 mod errors;
+mod gather;
 mod keys;
 mod migrations;
 mod receipts;

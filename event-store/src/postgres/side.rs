@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::{Database, Migration};
-use crate::port::LogError;
+use super::{Database, Migration, gather::Gathered, keys, snapshots};
+use crate::port::{LogError, Snapshot, WrappedKey};
 
 /// `receipts_pending` serves the log that cannot commit a receipt with its append; the log on `PostgreSQL` has
 /// a table of its own. Snapshots are disposable, so they are not written to the write-ahead log.
@@ -42,6 +42,8 @@ CREATE INDEX receipts_pending_by_expiry ON receipts_pending (expires_at);
 /// Data keys and snapshots in `PostgreSQL`, with receipts for a log that is somewhere else.
 pub struct PostgresSideStore {
     pub(super) database: Arc<Database>,
+    pub(super) keys: Gathered<String, Option<WrappedKey>>,
+    pub(super) snapshots: Gathered<String, Option<Snapshot>>,
     /// Held by the one that clears the disk of erased keys.
     pub(super) sweeping: Mutex<()>,
 }
@@ -50,7 +52,19 @@ impl PostgresSideStore {
     /// Opens it, and creates or migrates its tables. Several processes may have it open.
     pub async fn open(database: Arc<Database>) -> Result<Self, LogError> {
         database.migrate("key_store", &MIGRATIONS).await?;
-        Ok(Self { database, sweeping: Mutex::new(()) })
+        let (of_keys, of_snapshots) = (Arc::clone(&database), Arc::clone(&database));
+        Ok(Self {
+            keys: Gathered::new(move |names: Vec<String>| {
+                let database = Arc::clone(&of_keys);
+                async move { keys::of_streams(&database, &names).await }
+            }),
+            snapshots: Gathered::new(move |names: Vec<String>| {
+                let database = Arc::clone(&of_snapshots);
+                async move { snapshots::of_streams(&database, &names).await }
+            }),
+            database,
+            sweeping: Mutex::new(()),
+        })
     }
 }
 

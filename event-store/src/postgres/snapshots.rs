@@ -4,29 +4,33 @@ use async_trait::async_trait;
 use domain::ids::StreamId;
 use schemas::envelope::{Position, Version};
 
-use super::{PostgresSideStore, database::signed};
+use super::{Database, PostgresSideStore, database::signed, gather::answers};
 use crate::port::{LogError, Snapshot, SnapshotStore};
+
+/// The snapshots of streams, by their names.
+pub(super) async fn of_streams(database: &Database, names: &[String]) -> Result<Vec<Option<Snapshot>>, LogError> {
+    let rows = database
+        .repeatable(
+            "SELECT asked.n, found.* FROM unnest($1::text[]) WITH ORDINALITY AS asked (stream, n) \
+             JOIN LATERAL (SELECT version, position, format, bytes FROM snapshots WHERE stream = asked.stream LIMIT 1) \
+             AS found ON true",
+            &[&names],
+        )
+        .await?;
+    answers(database, &rows, names.len(), |row| {
+        Ok(Some(Snapshot {
+            version: Version(row.try_get::<_, i64>(1)?.unsigned_abs()),
+            position: Position(row.try_get::<_, i64>(2)?.unsigned_abs()),
+            format: u32::try_from(row.try_get::<_, i64>(3)?).unwrap_or(u32::MAX),
+            bytes: row.try_get(4)?,
+        }))
+    })
+}
 
 #[async_trait]
 impl SnapshotStore for PostgresSideStore {
     async fn load(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogError> {
-        let rows = self
-            .database
-            .repeatable(
-                "SELECT version, position, format, bytes FROM snapshots WHERE stream = $1",
-                &[&stream.to_string()],
-            )
-            .await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let snapshot = || {
-            Ok(Snapshot {
-                version: Version(row.try_get::<_, i64>(0)?.unsigned_abs()),
-                position: Position(row.try_get::<_, i64>(1)?.unsigned_abs()),
-                format: u32::try_from(row.try_get::<_, i64>(2)?).unwrap_or(u32::MAX),
-                bytes: row.try_get(3)?,
-            })
-        };
-        snapshot().map(Some).map_err(|error| self.database.describe(&error))
+        self.snapshots.ask(stream.to_string()).await
     }
 
     async fn save(&self, stream: &StreamId, snapshot: Snapshot) -> Result<(), LogError> {

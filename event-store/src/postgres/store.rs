@@ -18,11 +18,13 @@ use tokio::{
 };
 use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     Database, Migration, PostgresSideStore,
     batch::{Request, stream_key},
     database::signed,
+    gather::Gathered,
     watcher::{self, LAST, Watcher},
     writer::{Appender, Writer},
 };
@@ -38,6 +40,16 @@ const READ_ALL: &str = "SELECT position, stream, version, id, type, schema_versi
 
 const READ_STREAM: &str = "SELECT position, stream, version, id, type, schema_version, metadata, data \
      FROM events WHERE stream_key = $1 AND version > $2 ORDER BY version LIMIT $3";
+
+/// The same for several streams: the number of the question, and what is selected above.
+const READ_STREAMS: &str = "SELECT found.*, asked.n FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) \
+     WITH ORDINALITY AS asked (key, after, count, n) \
+     JOIN LATERAL (SELECT position, stream, version, id, type, schema_version, metadata, data FROM events \
+     WHERE stream_key = asked.key AND version > asked.after ORDER BY version LIMIT asked.count) AS found ON true \
+     ORDER BY asked.n, found.version";
+
+/// A read of a stream that is this short shares its statement with others.
+const SHORT: usize = 100;
 
 const HEAD: &str = "SELECT version FROM events WHERE stream_key = $1 ORDER BY version DESC LIMIT 1";
 
@@ -63,6 +75,7 @@ impl Default for PostgresOptions {
 /// The event log in `PostgreSQL`, with data keys, snapshots and receipts.
 pub struct PostgresStore {
     side: PostgresSideStore,
+    streams: Gathered<StreamRead, Vec<StoredEvent>>,
     requests: mpsc::Sender<Request>,
     shared: Arc<Shared>,
     until_closed: CancellationToken,
@@ -111,9 +124,10 @@ impl PostgresStore {
         let tasks = Mutex::new(vec![
             tokio::spawn(writer.run(appender)),
             tokio::spawn(watcher.run(listener)),
-            tokio::spawn(watcher::tidy(database, Arc::clone(&shared), until_closed.clone())),
+            tokio::spawn(watcher::tidy(Arc::clone(&database), Arc::clone(&shared), until_closed.clone())),
         ]);
-        Ok(Self { side, requests, shared, until_closed, tasks })
+        let streams = Gathered::new(move |asked| read_streams(Arc::clone(&database), asked));
+        Ok(Self { side, streams, requests, shared, until_closed, tasks })
     }
 
     /// Finishes what was handed in. Later appends are answered as unavailable. The database stays open.
@@ -129,14 +143,36 @@ impl PostgresStore {
     fn database(&self) -> &Database {
         &self.side.database
     }
+}
 
-    fn events(&self, rows: &[Row]) -> Result<Vec<StoredEvent>, LogError> {
-        let mut names = Names::default();
-        rows.iter()
-            .map(|row| names.event(row))
-            .collect::<Result<_, _>>()
-            .map_err(|error| self.database().describe(&error))
+/// A question for the next events of a stream.
+struct StreamRead {
+    key: Uuid,
+    after: i64,
+    count: i64,
+}
+
+async fn read_streams(database: Arc<Database>, asked: Vec<StreamRead>) -> Result<Vec<Vec<StoredEvent>>, LogError> {
+    let keys: Vec<Uuid> = asked.iter().map(|read| read.key).collect();
+    let after: Vec<i64> = asked.iter().map(|read| read.after).collect();
+    let counts: Vec<i64> = asked.iter().map(|read| read.count).collect();
+    let rows = database.repeatable(READ_STREAMS, &[&keys, &after, &counts]).await?;
+    let (mut names, mut all) = (Names::default(), vec![Vec::new(); asked.len()]);
+    for row in &rows {
+        let (number, event) = row
+            .try_get::<_, i64>(8)
+            .and_then(|number| Ok((number, names.event(row)?)))
+            .map_err(|error| database.describe(&error))?;
+        if let Some(events) = usize::try_from(number - 1).ok().and_then(|index| all.get_mut(index)) {
+            events.push(event);
+        }
     }
+    Ok(all)
+}
+
+fn events(database: &Database, rows: &[Row]) -> Result<Vec<StoredEvent>, LogError> {
+    let mut names = Names::default();
+    rows.iter().map(|row| names.event(row)).collect::<Result<_, _>>().map_err(|error| database.describe(&error))
 }
 
 impl Drop for PostgresStore {
@@ -216,8 +252,12 @@ impl EventLog for PostgresStore {
 
     async fn read_stream(&self, stream: &StreamId, after: Version, count: usize) -> Result<Vec<StoredEvent>, LogError> {
         let key = stream_key(&stream.to_string());
-        let rows = self.database().repeatable(READ_STREAM, &[&key, &signed(after.0), &limit(count)]).await?;
-        self.events(&rows)
+        let (after, limit) = (signed(after.0), limit(count));
+        if count <= SHORT {
+            return self.streams.ask(StreamRead { key, after, count: limit }).await;
+        }
+        let rows = self.database().repeatable(READ_STREAM, &[&key, &after, &limit]).await?;
+        events(self.database(), &rows)
     }
 
     async fn read_all(&self, after: Position, count: usize) -> Result<Vec<StoredEvent>, LogError> {
@@ -225,7 +265,7 @@ impl EventLog for PostgresStore {
             return Ok(events);
         }
         let rows = self.database().repeatable(READ_ALL, &[&signed(after.0), &limit(count)]).await?;
-        self.events(&rows)
+        events(self.database(), &rows)
     }
 
     async fn head(&self, stream: &StreamId) -> Result<Version, LogError> {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use schemas::envelope::{Position, Version};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::yield_now, time::Instant};
 use tokio_postgres::Statement;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,10 @@ use crate::{
 
 /// Between two tries to reach the server, at least.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often everybody else may run before a batch goes: an answer reaches a command, which ends; the next one of
+/// the same caller is decided and handed in.
+const ROUNDS: usize = 3;
 
 /// How the sessions that append are set up: whatever the server's defaults are, each statement of the function
 /// sees what was committed before it, and goes by the indexes. A lock that is not had in time is an ordinary error.
@@ -106,6 +110,9 @@ impl Writer {
                     queue.extend(arrived.drain(..));
                 }
             }
+            if may_send(&queue, &in_flight, self.depth) {
+                self.gather(&mut queue).await;
+            }
             while may_send(&queue, &in_flight, self.depth) {
                 if appender.as_ref().is_none_or(Appender::is_lost) {
                     if !in_flight.is_empty() {
@@ -115,6 +122,19 @@ impl Writer {
                 }
                 let Some(appender) = &appender else { break };
                 in_flight.push_back(self.send(appender, batch::take(&mut queue, self.batch)).await);
+            }
+        }
+    }
+
+    /// Lets those run who were answered with the last batch: what they append next belongs into this one. Without
+    /// this the first of them would go alone, and the others wait for it. One who appends alone waits for nobody.
+    async fn gather(&mut self, queue: &mut VecDeque<Request>) {
+        for _ in 0..ROUNDS {
+            yield_now().await;
+            while queue.len() < self.batch
+                && let Ok(request) = self.requests.try_recv()
+            {
+                queue.push_back(request);
             }
         }
     }

@@ -163,8 +163,7 @@ impl OperationsEngine for PostgresOperations {
     async fn put_message(&self, message: SealedMessage, kept: u32, since: Timestamp) -> Result<(), LogError> {
         const PUT: &str = "INSERT INTO inbox (message_id, recipient, at, box) VALUES ($1, $2, $3, $4)
             ON CONFLICT (message_id) DO NOTHING";
-        const FORGET: &str = "DELETE FROM inbox WHERE at < $1
-            OR number <= (SELECT number FROM inbox ORDER BY number DESC OFFSET $2 LIMIT 1)";
+        const FORGET: &str = "DELETE FROM inbox WHERE at < $1 OR number <= (SELECT max(number) FROM inbox) - $2";
         let (at, since, kept) = (message.at.as_millis(), since.as_millis(), i64::from(kept));
         let recipient = message.recipient.as_slice();
         write(self.database()?, &[(PUT, &[&message.id, &recipient, &at, &message.sealed]), (FORGET, &[&since, &kept])])

@@ -3,9 +3,12 @@
 use event_store::postgres::Migration;
 
 /// As in the file of SQLite; ids and hashes are what they are there.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    name: "limits, networks, last uses, the inbox, checkpoints",
-    sql: r#"
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "limits, networks, last uses, the inbox, checkpoints", sql: TABLES },
+    Migration { name: "the inbox by time", sql: "CREATE INDEX inbox_by_time ON inbox (at)" },
+];
+
+const TABLES: &str = r#"
 CREATE TABLE limits (
     bucket BYTEA NOT NULL,
     window_seconds BIGINT NOT NULL,
@@ -36,5 +39,4 @@ CREATE TABLE inbox (
     box BYTEA NOT NULL
 );
 CREATE INDEX inbox_by_recipient ON inbox (recipient, number);
-"#,
-}];
+"#;

@@ -48,6 +48,7 @@ const TABLES: &str = "
         box BLOB NOT NULL
     );
     CREATE INDEX IF NOT EXISTS inbox_by_recipient ON inbox (recipient, number);
+    CREATE INDEX IF NOT EXISTS inbox_by_time ON inbox (at);
 ";
 
 /// What a statement says that failed; never a value.

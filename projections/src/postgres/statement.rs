@@ -153,8 +153,18 @@ pub(super) fn for_many(sql: &str, types: &[&str]) -> Option<String> {
         return Some(format!("INSERT INTO {into} ({}) SELECT {} FROM {rows}{rest}", columns.join(", "), given(values)));
     }
     let (before, conditions) = sql.split_once(" WHERE ")?;
-    let word = if before.starts_with("DELETE ") { "USING" } else { "FROM" };
-    Some(format!("{} {word} {rows} WHERE {}", given(before), given(conditions)))
+    let (table, word) = match before.strip_prefix("DELETE FROM ") {
+        Some(table) => (table, "USING"),
+        None => (before.strip_prefix("UPDATE ")?.split_once(' ')?.0, "FROM"),
+    };
+    // The rows are found first, each by its own look-up: were the table itself joined with what is given, a plan
+    // made while it was small, or while a column held nothing, would read the whole of an index for each batch.
+    Some(format!(
+        "{} {word} {rows} CROSS JOIN LATERAL (SELECT ctid AS place FROM {table} WHERE {} OFFSET 0) AS found \
+         WHERE {table}.ctid = found.place",
+        given(before),
+        given(conditions)
+    ))
 }
 
 #[cfg(test)]
@@ -193,12 +203,17 @@ mod tests {
             for_many("UPDATE a SET b = $1, c = NULL\n   WHERE d = $2 AND e <> 0", &["bigint", "uuid"]).as_deref(),
             Some(
                 "UPDATE a SET b = given.p1, c = NULL FROM unnest($1::bigint[], $2::uuid[]) AS given (p1, p2) \
-                 WHERE d = given.p2 AND e <> 0"
+                 CROSS JOIN LATERAL (SELECT ctid AS place FROM a WHERE d = given.p2 AND e <> 0 OFFSET 0) AS found \
+                 WHERE a.ctid = found.place"
             )
         );
         assert_eq!(
             for_many("DELETE FROM a WHERE b = $1", &["uuid"]).as_deref(),
-            Some("DELETE FROM a USING unnest($1::uuid[]) AS given (p1) WHERE b = given.p1")
+            Some(
+                "DELETE FROM a USING unnest($1::uuid[]) AS given (p1) \
+                 CROSS JOIN LATERAL (SELECT ctid AS place FROM a WHERE b = given.p1 OFFSET 0) AS found \
+                 WHERE a.ctid = found.place"
+            )
         );
         assert_eq!(
             for_many("INSERT INTO a (b, c) VALUES ($1, (SELECT max(x) FROM y)) ON CONFLICT (b) DO NOTHING", &["text"])

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use clap::ValueEnum;
@@ -15,10 +16,14 @@ use event_store::{
 };
 use vault::KeyRing;
 
-use crate::Failure;
+use crate::{Failure, now};
 
 /// Data keys that are kept opened.
 const OPENED_KEYS: usize = 1_000;
+/// A log to which nothing was appended for so long rests.
+const AT_REST: Duration = Duration::from_secs(2);
+/// It rests within this time, and the views are current.
+pub const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What keeps the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,6 +91,27 @@ impl Place {
         };
         let keys = Arc::new(Keys::new(store.key_store(), ring, OPENED_KEYS));
         Ok(Store { store, keys })
+    }
+
+    /// Waits until a server that runs here has done everything that follows from what is in the log, and appends
+    /// no more; where the log ends then.
+    pub async fn at_rest(&self) -> Result<u64, Failure> {
+        let store = self.open().await?;
+        let log = store.log();
+        let settled = async {
+            let (mut last, mut since) = (log.last_position().await?, now::instant());
+            while since.elapsed() < AT_REST {
+                tokio::time::sleep(AT_REST / 20).await;
+                let now = log.last_position().await?;
+                if now != last {
+                    (last, since) = (now, now::instant());
+                }
+            }
+            Ok::<_, Failure>(last.0)
+        };
+        let last = tokio::time::timeout(PATIENCE, settled).await??;
+        store.close().await;
+        Ok(last)
     }
 
     /// What tells the server where its data is: arguments and environment.

@@ -10,7 +10,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Failure, now, place::Place};
+use crate::{
+    Failure, now,
+    place::{PATIENCE, Place},
+};
 
 /// A running server.
 pub struct Server {
@@ -58,15 +61,35 @@ impl Server {
 
     /// A fresh API key, made beside it.
     pub fn api_key(&self, scopes: &str) -> Result<String, Failure> {
-        let output = Command::new(&self.binary)
-            .args(["keys", "create", "--name", "bench", "--scopes", scopes])
-            .args(&self.arguments)
-            .envs(self.environment.clone())
-            .output()?;
+        Ok(self.command(&["keys", "create", "--name", "bench", "--scopes", scopes])?.trim().to_owned())
+    }
+
+    /// Waits until all views have every event that is in the log now.
+    pub async fn views_are_current(&self) -> Result<(), Failure> {
+        let current = async {
+            loop {
+                let status = self.command(&["projections", "status", "--json"])?;
+                let behind = status
+                    .lines()
+                    .map(|line| Ok(serde_json::from_str::<Value>(line)?["lag"].as_u64().ok_or("no lag")?))
+                    .sum::<Result<u64, Failure>>()?;
+                if behind == 0 {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, current).await?
+    }
+
+    /// What a command prints that is run beside it.
+    fn command(&self, arguments: &[&str]) -> Result<String, Failure> {
+        let output =
+            Command::new(&self.binary).args(arguments).args(&self.arguments).envs(self.environment.clone()).output()?;
         if !output.status.success() {
             return Err(String::from_utf8(output.stderr)?.into());
         }
-        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Resident memory in MB.

@@ -17,6 +17,7 @@ mod numbers;
 mod offers;
 mod passwords;
 mod properties;
+mod reach;
 mod recovery;
 mod sends;
 mod sessions;

@@ -37,6 +37,10 @@ pub enum Step {
     Act(u8, u8, u8, u8, bool, Answer),
     /// The app that was set up with what is offered.
     AddOffered(u8, Answer),
+    /// By whom an offer is asked for.
+    Offer(u8),
+    /// By whom, which method, whether it gets a name, and whether it becomes the primary one.
+    Change(u8, u8, bool, bool),
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -67,6 +71,9 @@ pub fn step() -> impl Strategy<Value = Step> {
         3 => (n(), any::<bool>(), n(), n()).prop_map(|(by, open, kind, method)| Step::Check(by, open, kind, method)),
         8 => (n(), n(), n(), n(), any::<bool>(), answer())
             .prop_map(|(by, act, kind, method, alone, code)| Step::Act(by, act, kind, method, alone, code)),
-        1 => (n(), answer()).prop_map(|(by, code)| Step::AddOffered(by, code)),
+        3 => (n(), answer()).prop_map(|(by, code)| Step::AddOffered(by, code)),
+        1 => n().prop_map(Step::Offer),
+        2 => (n(), n(), any::<bool>(), any::<bool>())
+            .prop_map(|(by, method, label, primary)| Step::Change(by, method, label, primary)),
     ]
 }

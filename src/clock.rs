@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use domain::time::Timestamp;
@@ -14,10 +14,18 @@ use crate::config::ConfigError;
 pub const TEST_CLOCK: &str = "COUNTERSIGN_TEST_CLOCK";
 
 /// The system's clock; in tests moved by a file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SystemClock {
+    begun: Instant,
     /// Holds signed seconds. It is read at every use, so that one file moves several processes.
     offset: Option<PathBuf>,
+}
+
+impl Default for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the adapter that everything else asks")]
+    fn default() -> Self {
+        Self { begun: Instant::now(), offset: None }
+    }
 }
 
 impl SystemClock {
@@ -28,7 +36,7 @@ impl SystemClock {
         if !cfg!(debug_assertions) {
             return Err(ConfigError::new(TEST_CLOCK, "moves the clock, for tests only", "unset it"));
         }
-        Ok(Self { offset: Some(path.into()) })
+        Ok(Self { offset: Some(path.into()), ..Self::default() })
     }
 }
 
@@ -39,6 +47,10 @@ impl Clock for SystemClock {
         let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         let offset = self.offset.as_deref().map_or(0, read_offset);
         Timestamp::from_millis(millis.saturating_add(offset.saturating_mul(1_000)))
+    }
+
+    fn running(&self) -> Duration {
+        self.begun.elapsed()
     }
 }
 
@@ -54,7 +66,7 @@ mod tests {
     #[test]
     fn a_file_moves_the_clock_at_every_use() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let clock = SystemClock { offset: Some(file.path().to_owned()) };
+        let clock = SystemClock { offset: Some(file.path().to_owned()), ..SystemClock::default() };
         let before = clock.now();
         std::fs::write(file.path(), "86400\n").unwrap();
         assert!(clock.now().seconds_since(before) >= 86_400);

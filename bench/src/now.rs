@@ -1,6 +1,9 @@
 //! The real clock: what is measured here is time itself.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use domain::time::Timestamp;
 use event_store::port::Clock;
@@ -25,5 +28,9 @@ pub struct RealClock;
 impl Clock for RealClock {
     fn now(&self) -> Timestamp {
         now()
+    }
+    fn running(&self) -> Duration {
+        static BEGUN: OnceLock<Instant> = OnceLock::new();
+        BEGUN.get_or_init(instant).elapsed()
     }
 }

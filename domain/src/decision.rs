@@ -17,6 +17,9 @@ use crate::{
 pub struct Context<'a> {
     /// The moment of the decision; `execute` sees to it that it is not before the stream's last event.
     pub now: Timestamp,
+    /// What the clock shows, which may have been set back: for what another clock shows too, such as that of an
+    /// authenticator app.
+    pub clock: Timestamp,
     /// Who asks.
     pub caller: &'a Caller,
     /// From where.

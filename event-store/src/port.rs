@@ -33,6 +33,8 @@
 //! event_store::contract!(Postgres);
 //! ```
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use domain::{
     ids::StreamId,
@@ -238,6 +240,8 @@ pub trait Checkpoints: Send + Sync + 'static {
 
 /// The time. Only the binary's adapter reads a clock; tests move theirs.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// Now. It may be set, also back.
     fn now(&self) -> Timestamp;
+    /// How long it has run, from a start of its own. Nobody sets it: what has to pass passes by it.
+    fn running(&self) -> Duration;
 }

@@ -160,7 +160,7 @@ impl Rules<'_> {
         };
         let entered = super::codes::digits(code, usize::from(parameters.digits))?;
         self.not_locked(FactorKind::Totp)?;
-        match totp::judge(secret, *parameters, *last_step, &entered, self.now(), self.context.policy) {
+        match totp::judge(secret, *parameters, *last_step, &entered, self.context.clock, self.context.policy) {
             Judged::Accepted { step } => {
                 Ok(Judgement::Right(Proof { totp_step: Some(step), ..Proof::of(FactorKind::Totp, Some(method_id)) }))
             }

@@ -200,7 +200,7 @@ impl Rules<'_> {
             Device::Totp { secret, parameters, last_step } => {
                 let secret = secret.known().ok_or(Refusal::NotFound)?;
                 let entered = super::codes::digits(code, usize::from(parameters.digits))?;
-                match totp::judge(secret, *parameters, *last_step, &entered, self.now(), self.context.policy) {
+                match totp::judge(secret, *parameters, *last_step, &entered, self.context.clock, self.context.policy) {
                     Judged::Accepted { step } => return Ok(Ok(Some(step))),
                     Judged::Rejected { reason, drift } => (reason, drift),
                 }

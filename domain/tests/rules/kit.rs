@@ -71,6 +71,8 @@ pub fn recovery_codes(salt: &str, count: u32) -> (Vec<String>, RecoveryCodeHashe
 pub struct Scene<D: Decider> {
     pub state: D,
     pub now: Timestamp,
+    /// What the clock shows where that is not the stream's own time.
+    pub clock: Option<Timestamp>,
     pub caller: Caller,
     pub policy: Policy,
     pub origin: Origin,
@@ -92,6 +94,7 @@ pub fn given_on<D: Decider>(events: impl IntoIterator<Item = Event>) -> Scene<D>
     Scene {
         state: D::default(),
         now: START,
+        clock: None,
         caller: Caller::Anonymous,
         policy: Policy::default(),
         origin: Origin { ip: Some([192, 0, 2, 7].into()), user_agent: None },
@@ -108,6 +111,11 @@ impl<D: Decider> Scene<D> {
         self.state = events.into_iter().fold(self.state, |state, event| state.evolve(&event, at));
         self.now = at;
         self.claim = self.claim_of(self.claim);
+        self
+    }
+    /// The clock was set to this; the stream's own time stays.
+    pub fn while_the_clock_shows(mut self, clock: Timestamp) -> Self {
+        self.clock = Some(clock);
         self
     }
     /// Now it is this moment.
@@ -156,6 +164,7 @@ impl<D: Decider> Scene<D> {
         let decide = |state: &D, evidence: &Evidence, scene: &Self| -> (Option<Need>, Decision) {
             let context = Context {
                 now: scene.now,
+                clock: scene.clock.unwrap_or(scene.now),
                 caller: &scene.caller,
                 origin: &scene.origin,
                 policy: &scene.policy,

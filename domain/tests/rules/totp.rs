@@ -45,6 +45,14 @@ fn one_step_before_and_one_after_are_accepted_and_no_more() {
 }
 
 #[test]
+fn after_the_clock_was_set_back_the_code_that_the_app_shows_now_is_right() {
+    let set_back = START.minus(Seconds::hours(1));
+    let scene = signing_in_by_app().while_the_clock_shows(set_back);
+    scene.clone().when(try_totp(&code_at(1, START))).wrong_code(1);
+    scene.when(try_totp(&code_at(1, set_back))).accepted();
+}
+
+#[test]
 fn a_step_changes_at_its_last_millisecond() {
     let code = code_of(1, step_at(START) - 1);
     signing_in_by_app().at(just_before(after(Seconds(30)))).when(try_totp(&code)).accepted();

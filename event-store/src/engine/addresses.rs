@@ -15,6 +15,7 @@ use domain::{
     outcome::Refusal,
     secret::to_hex,
     state::{Account, Phase},
+    time::Timestamp,
     values::EmailAddress,
 };
 
@@ -47,12 +48,13 @@ impl Engine {
         to_hex(&self.keys().ring().lookup_hash("email", &email.canonical()))
     }
 
-    /// Claims an address for an account.
+    /// Claims an address for an account, at this moment of the account's own time.
     pub(super) async fn claim(
         &self,
         email: &EmailAddress,
         account: AccountId,
         request: &Request,
+        at: Timestamp,
     ) -> Result<Claim, ExecuteError> {
         loop {
             let stream = self.stream_of_now(email).await?;
@@ -67,7 +69,7 @@ impl Engine {
             match executed.outcome {
                 // An erasure that came between destroyed the claim together with the key.
                 Ok(_) if matches!(self.keys().state_in_store(&stream).await?, KeyState::Erased) => {}
-                Ok(_) => return Ok(Claim::Held { at: self.now() }),
+                Ok(_) => return Ok(Claim::Held { at }),
                 Err(Refusal::Conflict) => return Ok(Claim::HeldByAnother),
                 Err(refusal) => return Err(ExecuteError::Internal(format!("a claim was refused: {refusal}"))),
             }

@@ -119,20 +119,21 @@ impl Engine {
                 if self.log().head(stream).await? != loaded.version {
                     continue;
                 }
-                self.told(&outcome, &evidence, now).await;
+                self.told(&outcome, &evidence).await;
                 let executed = Executed { outcome, position: loaded.position, replayed: false };
                 return Ok(Carried { executed, appended: None });
             }
             let append = self.sealed(stream, &loaded, &events, &outcome, request, &entropy, now, manner, None).await?;
             let has_key = append.has_key;
+            let learned = self.inner.parts.clock.running();
             let Some(appended) = self.append(append.append).await? else { continue };
             if has_key {
-                let after = self.with_snapshot_when_due(stream, evolved(&loaded, &events, appended, now));
+                let after = self.with_snapshot_when_due(stream, evolved(&loaded, &events, appended, (now, learned)));
                 pass.keep(&after);
             } else {
                 self.inner.states.forget(stream);
             }
-            self.told(&outcome, &evidence, now).await;
+            self.told(&outcome, &evidence).await;
             let executed = Executed { outcome, position: appended.position, replayed: false };
             return Ok(Carried { executed, appended: Some((loaded, events)) });
         }
@@ -149,10 +150,12 @@ impl Engine {
         entropy: &Entropy,
         evidence: &mut Evidence,
     ) -> Result<(Decision, Timestamp), ExecuteError> {
-        let now = self.now().max(loaded.at);
+        let clock = self.now();
+        let now = loaded.now(&*self.inner.parts.clock);
         for _ in 0..FACTS {
             let context = Context {
                 now,
+                clock,
                 caller: &request.caller,
                 origin: &request.origin,
                 policy: self.policy(),
@@ -242,14 +245,14 @@ impl Engine {
     }
 
     /// What follows from having told the outcome: counted refusals, charges given back.
-    pub(super) async fn told(&self, outcome: &Result<Outcome, Refusal>, evidence: &Evidence, now: Timestamp) {
+    pub(super) async fn told(&self, outcome: &Result<Outcome, Refusal>, evidence: &Evidence) {
         if let Err(refusal) = outcome {
             metrics::counter!("countersign_refusals", "code" => name(refusal)).increment(1);
             return;
         }
         let refundable = evidence.refundable();
         if !refundable.is_empty()
-            && let Err(error) = self.limiter().refund(&refundable, now).await
+            && let Err(error) = self.limiter().refund(&refundable, self.now()).await
         {
             tracing::warn!(%error, "charges were not given back");
         }
@@ -280,13 +283,19 @@ fn receipt(
     })
 }
 
-fn evolved<D: Decider>(before: &Loaded<D>, events: &[Event], appended: Appended, at: Timestamp) -> Loaded<D> {
+fn evolved<D: Decider>(
+    before: &Loaded<D>,
+    events: &[Event],
+    appended: Appended,
+    (at, learned): (Timestamp, Duration),
+) -> Loaded<D> {
     let state = events.iter().fold((*before.state).clone(), |state, event| state.evolve(event, at));
     Loaded {
         state: Arc::new(state),
         version: appended.version,
         position: appended.position,
         at,
+        learned,
         snapshot: before.snapshot,
     }
 }

@@ -109,8 +109,10 @@ impl Engine {
         if row.request.idempotency.is_some() {
             return None;
         }
+        let now = self.now();
         let context = Context {
-            now: self.now(),
+            now,
+            clock: now,
             caller: &row.request.caller,
             origin: &row.request.origin,
             policy: self.policy(),
@@ -178,7 +180,7 @@ impl Engine {
         let manner = Manner::default();
         let sealed = self.sealed(stream, &loaded, events, outcome, request, &entropy, now, manner, Some(key)).await?;
         let Some(appended) = self.append(sealed.append).await? else { return Ok(None) };
-        self.told(&decision.outcome, &evidence, now).await;
+        self.told(&decision.outcome, &evidence).await;
         Ok(Some(Executed { outcome: decision.outcome, position: appended.position, replayed: false }))
     }
 }

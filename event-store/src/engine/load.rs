@@ -1,6 +1,6 @@
 //! Loading a state: from memory, or from snapshot and tail.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     decision::Decider,
@@ -67,6 +67,7 @@ impl Engine {
         metrics::counter!("countersign_state_cache", "result" => "miss").increment(1);
         let mut key = None;
         let mut is_complete = false;
+        let known_version = known.as_ref().map_or(Version::NONE, |known| known.version);
         let mut loaded = if let Some(known) = known {
             (*known).clone()
         } else {
@@ -97,6 +98,9 @@ impl Engine {
                 };
                 loaded = evolved(loaded, &page, key.as_ref())?;
             }
+        }
+        if loaded.version != known_version {
+            loaded.learned = self.inner.parts.clock.running();
         }
         let loaded = self.with_snapshot_when_due(stream, loaded);
         pass.keep(&loaded);
@@ -147,14 +151,14 @@ fn evolved<D: Decider>(
     events: &[StoredEvent],
     key: Option<&DataKey>,
 ) -> Result<Loaded<D>, ExecuteError> {
-    let Loaded { state, mut version, mut position, mut at, snapshot } = loaded;
+    let Loaded { state, mut version, mut position, mut at, learned, snapshot } = loaded;
     let mut state = Arc::unwrap_or_clone(state);
     for stored in events {
         at = codec::decode_metadata(stored, None)?.at;
         state = state.evolve(&codec::decode_event(stored, key)?, at);
         (version, position) = (stored.version, stored.position);
     }
-    Ok(Loaded { state: Arc::new(state), version, position, at, snapshot })
+    Ok(Loaded { state: Arc::new(state), version, position, at, learned, snapshot })
 }
 
 /// The state of a snapshot, if this code can use it. Whatever is wrong with it, the events are there.
@@ -169,6 +173,7 @@ fn opened_snapshot<D: Decider>(stream: &StreamId, snapshot: &Snapshot, key: &Dat
         version: snapshot.version,
         position: snapshot.position,
         at,
+        learned: Duration::MAX,
         snapshot: snapshot.version,
     })
 }

@@ -19,7 +19,7 @@ mod receipts;
 mod sign_in;
 mod states;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     decision::Decider,
@@ -210,6 +210,8 @@ pub struct Loaded<D> {
     pub position: Position,
     /// Its time.
     pub at: Timestamp,
+    /// How long the clock had run when this process learned of that event.
+    pub(crate) learned: Duration,
     /// Version of the last snapshot that is known of.
     pub(crate) snapshot: Version,
 }
@@ -221,8 +223,21 @@ impl<D: Decider> Default for Loaded<D> {
             version: Version::NONE,
             position: Position::START,
             at: Timestamp::EPOCH,
+            learned: Duration::MAX,
             snapshot: Version::NONE,
         }
+    }
+}
+
+impl<D> Loaded<D> {
+    /// The stream's own time: the clock's, and never before the last event. Where the clock was set back after
+    /// that event the time goes on from it, as it passed since this process learned of it: locks end and codes
+    /// expire after as long as ever, and no history runs backwards. A process that begins to look only now counts
+    /// from now: what has to pass passes in full, never less.
+    pub(crate) fn now(&self, clock: &dyn Clock) -> Timestamp {
+        let passed = clock.running().saturating_sub(self.learned).as_millis();
+        let passed = i64::try_from(passed).unwrap_or(i64::MAX);
+        clock.now().max(Timestamp::from_millis(self.at.as_millis().saturating_add(passed)))
     }
 }
 

@@ -34,7 +34,8 @@ impl Engine {
             }
             Need::ImportedCode { hashes, entered } => Fact::ImportedCode(hasher.imported_code(hashes, entered).await?),
             Need::FreshRecoveryCodes { count } => Fact::FreshRecoveryCodes(hasher.fresh_recovery_codes(*count).await?),
-            Need::Allowance(charges) => Fact::Allowance(self.limiter().charge(charges, now).await?),
+            // By the clock, not by the stream's own time: the limits are of many streams.
+            Need::Allowance(charges) => Fact::Allowance(self.limiter().charge(charges, self.now()).await?),
             // An account that is not there, or erased, was offered nothing: no entered key has no bytes.
             Need::OfferedTotpKey { account_id, method_id, half_hour } => {
                 Fact::OfferedTotpKey(match self.keys().key(stream).await? {
@@ -44,7 +45,7 @@ impl Engine {
             }
             Need::AccountNumber => Fact::AccountNumber(self.next_number(request).await?),
             Need::EmailClaim(email) => match stream {
-                StreamId::Account(account) => Fact::EmailClaim(self.claim(email, *account, request).await?),
+                StreamId::Account(account) => Fact::EmailClaim(self.claim(email, *account, request, now).await?),
                 _ => return Err(ExecuteError::Internal("only an account claims an address".to_owned())),
             },
         })

@@ -212,6 +212,7 @@ impl Engine {
         loop {
             let context = Context {
                 now: asked_at,
+                clock: asked_at,
                 caller: &Caller::Anonymous,
                 origin: &domain::values::Origin::default(),
                 policy: self.policy(),

@@ -127,6 +127,7 @@ mod tests {
             version: Version(version),
             position: Position(version),
             at: domain::time::Timestamp::EPOCH,
+            learned: std::time::Duration::ZERO,
             snapshot: Version::NONE,
         })
     }

@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -28,7 +28,10 @@ pub use self::fixture::{Fixture, FixtureOptions};
 
 /// A time that stands until it is moved.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    at: AtomicI64,
+    passed: AtomicU64,
+}
 
 impl ManualClock {
     /// Where tests begin: 2026-11-24T12:00:00Z.
@@ -36,15 +39,16 @@ impl ManualClock {
 
     /// A clock that shows this.
     pub const fn new(at: Timestamp) -> Self {
-        Self(AtomicI64::new(at.as_millis()))
+        Self { at: AtomicI64::new(at.as_millis()), passed: AtomicU64::new(0) }
     }
     /// Moves it on.
     pub fn advance(&self, by: Seconds) {
-        self.0.fetch_add(by.as_millis(), Ordering::SeqCst);
+        self.at.fetch_add(by.as_millis(), Ordering::SeqCst);
+        self.passed.fetch_add(u64::from(by.0), Ordering::SeqCst);
     }
-    /// Sets it, also back.
+    /// Sets it, also back, as an operator or NTP does: no time passes.
     pub fn set(&self, at: Timestamp) {
-        self.0.store(at.as_millis(), Ordering::SeqCst);
+        self.at.store(at.as_millis(), Ordering::SeqCst);
     }
 }
 
@@ -56,7 +60,10 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.at.load(Ordering::SeqCst))
+    }
+    fn running(&self) -> Duration {
+        Duration::from_secs(self.passed.load(Ordering::SeqCst))
     }
 }
 
@@ -94,6 +101,10 @@ fn bucket(charge: &Charge) -> Bucket {
 }
 
 fn live(held: &mut Vec<Timestamp>, charge: &Charge, now: Timestamp) {
+    // What was charged in the future was charged before the clock was set back.
+    for at in held.iter_mut() {
+        *at = now.min(*at);
+    }
     held.retain(|at| now < at.plus(charge.limit.window));
 }
 

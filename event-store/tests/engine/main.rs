@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod accounts;
+mod clock;
 mod deciding;
 mod erasing;
 mod faults;

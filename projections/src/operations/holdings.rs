@@ -30,6 +30,13 @@ impl Bucket {
     fn part(&self) -> i64 {
         if self.count <= EXACT { 1 } else { (self.window.as_millis() / PARTS).max(1) }
     }
+
+    /// When a charge of now leaves its window, in milliseconds.
+    fn end(&self, now: Timestamp) -> i64 {
+        let part = self.part();
+        let end = now.as_millis().saturating_add(self.window.as_millis());
+        end.saturating_add(part - 1) / part * part
+    }
 }
 
 /// What a bucket holds: how many charges end their window when.
@@ -66,10 +73,24 @@ impl Held {
         self.0.iter().fold(0, |sum, (_, n)| sum.saturating_add(*n))
     }
 
+    /// What ends later than a charge of now was charged before the clock was set back: it counts as charged now, a
+    /// window long, and not until the clock has caught up. Says whether there was any.
+    fn pull_back(&mut self, bucket: &Bucket, now: Timestamp) -> bool {
+        let latest = bucket.end(now);
+        let kept = self.0.partition_point(|(end, _)| *end <= latest);
+        let late = self.0.drain(kept..).fold(0, |sum: u32, (_, n)| sum.saturating_add(n));
+        if late == 0 {
+            return false;
+        }
+        match self.0.last_mut() {
+            Some((end, n)) if *end == latest => *n = n.saturating_add(late),
+            _ => self.0.push((latest, late)),
+        }
+        true
+    }
+
     fn add(&mut self, bucket: &Bucket, now: Timestamp) {
-        let part = bucket.part();
-        let end = now.as_millis().saturating_add(bucket.window.as_millis());
-        let end = end.saturating_add(part - 1) / part * part;
+        let end = bucket.end(now);
         match self.0.binary_search_by_key(&end, |(end, _)| *end) {
             Ok(index) => self.0[index].1 = self.0[index].1.saturating_add(1),
             Err(index) => self.0.insert(index, (end, 1)),
@@ -113,6 +134,9 @@ impl Holdings {
     fn now(&mut self, bucket: &Bucket, now: Timestamp) -> &mut Held {
         let held = self.held.entry(bucket.key()).or_default();
         held.forget(now);
+        if held.pull_back(bucket, now) {
+            self.changed.push(bucket.key());
+        }
         held
     }
 

@@ -57,6 +57,7 @@ fn charge(subject: &str, count: u32, window: Seconds) -> Charge {
 
 over_each_engine! {
     a_limit_holds_in_every_span_of_its_window,
+    after_the_clock_was_set_back_a_limit_lasts_its_window,
     a_charge_takes_all_buckets_or_none,
     parallel_charges_never_exceed_a_limit,
     a_limit_raised_to_a_million_keeps_its_bucket_small,
@@ -80,6 +81,24 @@ async fn a_limit_holds_in_every_span_of_its_window(on: On) {
     assert_eq!(try_at(61).await, Err(Seconds::minutes(9)));
     let count = async |minutes: u32| operations.count(&hour, NOW.plus(Seconds::minutes(minutes))).await.unwrap();
     assert_eq!((count(61).await, count(75).await, count(200).await), (5, 4, 0));
+}
+
+async fn after_the_clock_was_set_back_a_limit_lasts_its_window(on: On) {
+    let place = Place::new(on).await;
+    let operations = place.open().await;
+    for count in [5, 200] {
+        let hour = charge(&format!("{count} an hour"), count, Seconds::hours(1));
+        let try_at = async |minutes: u32| {
+            operations.charge(std::slice::from_ref(&hour), NOW.plus(Seconds::minutes(minutes))).await.unwrap()
+        };
+        for _ in 0..count {
+            assert_eq!(try_at(100).await, Ok(()));
+        }
+        let Err(wait) = try_at(0).await else { panic!("setting the clock back opens no limit") };
+        assert!((Seconds::hours(1).0..Seconds::minutes(61).0).contains(&wait.0), "and lengthens none: {wait:?}");
+        assert!(try_at(59).await.is_err());
+        assert_eq!(try_at(61).await, Ok(()));
+    }
 }
 
 async fn a_charge_takes_all_buckets_or_none(on: On) {

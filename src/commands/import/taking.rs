@@ -101,7 +101,8 @@ async fn rehearsed(opened: &Opened, weak: Vec<usize>, import: AccountImport) -> 
     let Request { caller, origin, .. } = opened.operator()?;
     let entropy = vault::random_entropy().map_err(Failure::other)?;
     let policy = opened.engine.policy();
-    let context = Context { now, caller: &caller, origin: &origin, policy, entropy: &entropy, evidence: &evidence };
+    let context =
+        Context { now, clock: now, caller: &caller, origin: &origin, policy, entropy: &entropy, evidence: &evidence };
     Ok(match Account::default().decide(&command, &context).outcome {
         Ok(_) => Told::Imported { account, weak },
         Err(refusal) => Told::Refused(refusal.to_string()),

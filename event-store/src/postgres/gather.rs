@@ -29,9 +29,10 @@ struct Asked<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Gathered<Q, A> {
-    /// `answer` gives as many answers as it is asked questions, in their order. Ends when this is dropped.
-    pub(super) fn new<F>(answer: impl Fn(Vec<Q>) -> F + Send + 'static) -> Self
+    /// `answer` is asked of `place`, and gives as many answers as there are questions, in their order.
+    pub(super) fn new<P, F>(place: P, answer: impl Fn(P, Vec<Q>) -> F + Send + 'static) -> Self
     where
+        P: Clone + Send + 'static,
         F: Future<Output = Result<Vec<A>, LogError>> + Send + 'static,
     {
         let (asked, mut questions) = mpsc::channel::<Asked<Q, A>>(AT_ONCE);
@@ -54,7 +55,7 @@ impl<Q: Send + 'static, A: Send + 'static> Gathered<Q, A> {
                 }
                 let (asked, replies): (Vec<Q>, Vec<_>) =
                     waiting.into_iter().map(|Asked { question, reply }| (question, reply)).unzip();
-                let answers = answer(asked);
+                let answers = answer(place.clone(), asked);
                 running.spawn(async move { tell(replies, answers.await) });
             }
         });
@@ -111,7 +112,7 @@ mod tests {
     async fn what_is_asked_while_others_are_answered_goes_together_and_each_gets_its_own() {
         let (sizes, may_answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Semaphore::new(0)));
         let (seen, gate) = (Arc::clone(&sizes), Arc::clone(&may_answer));
-        let gathered = Arc::new(Gathered::new(move |asked: Vec<u32>| {
+        let gathered = Arc::new(Gathered::new((), move |(), asked: Vec<u32>| {
             seen.lock().unwrap().push(asked.len());
             let gate = Arc::clone(&gate);
             async move {
@@ -148,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_told_to_all_who_asked_and_the_next_ones_are_answered() {
         let fails = Mutex::new(true);
-        let gathered = Gathered::new(move |asked: Vec<u32>| {
+        let gathered = Gathered::new((), move |(), asked: Vec<u32>| {
             let fails = std::mem::take(&mut *fails.lock().unwrap());
             async move { if fails { Err(LogError::Unavailable("lost".to_owned())) } else { Ok(asked) } }
         });

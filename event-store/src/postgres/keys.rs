@@ -1,6 +1,6 @@
 //! Data keys. A key is a row; a row whose bytes are null is a tombstone.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::ids::StreamId;
@@ -38,9 +38,12 @@ const INSERT_MANY: &str = "WITH inserted AS (INSERT INTO data_keys (stream, ring
      ORDER BY stream ON CONFLICT (stream) DO NOTHING RETURNING 1) SELECT count(*) FROM inserted";
 
 /// The keys of streams, by their names.
-pub(super) async fn of_streams(database: &Database, names: &[String]) -> Result<Vec<Option<WrappedKey>>, LogError> {
+pub(super) async fn of_streams(
+    database: Arc<Database>,
+    names: Vec<String>,
+) -> Result<Vec<Option<WrappedKey>>, LogError> {
     let rows = database.repeatable(GET_MANY, &[&names]).await?;
-    answers(database, &rows, names.len(), |row| Ok(Some(key(row, 1)?)))
+    answers(&database, &rows, names.len(), |row| Ok(Some(key(row, 1)?)))
 }
 
 #[async_trait]
@@ -69,7 +72,7 @@ impl KeyStore for PostgresSideStore {
 
     async fn get_many(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, LogError> {
         let names: Vec<String> = streams.iter().map(ToString::to_string).collect();
-        of_streams(&self.database, &names).await
+        of_streams(Arc::clone(&self.database), names).await
     }
 
     async fn insert_many(&self, keys: &[(StreamId, WrappedKey)]) -> Result<Vec<WrappedKey>, LogError> {

@@ -52,16 +52,9 @@ impl PostgresSideStore {
     /// Opens it, and creates or migrates its tables. Several processes may have it open.
     pub async fn open(database: Arc<Database>) -> Result<Self, LogError> {
         database.migrate("key_store", &MIGRATIONS).await?;
-        let (of_keys, of_snapshots) = (Arc::clone(&database), Arc::clone(&database));
         Ok(Self {
-            keys: Gathered::new(move |names: Vec<String>| {
-                let database = Arc::clone(&of_keys);
-                async move { keys::of_streams(&database, &names).await }
-            }),
-            snapshots: Gathered::new(move |names: Vec<String>| {
-                let database = Arc::clone(&of_snapshots);
-                async move { snapshots::of_streams(&database, &names).await }
-            }),
+            keys: Gathered::new(Arc::clone(&database), keys::of_streams),
+            snapshots: Gathered::new(Arc::clone(&database), snapshots::of_streams),
             database,
             sweeping: Mutex::new(()),
         })

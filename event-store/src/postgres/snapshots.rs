@@ -1,5 +1,7 @@
 //! Snapshots: in a table that a crash of the server empties, which costs nothing but time.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::ids::StreamId;
 use schemas::envelope::{Position, Version};
@@ -8,7 +10,7 @@ use super::{Database, PostgresSideStore, database::signed, gather::answers};
 use crate::port::{LogError, Snapshot, SnapshotStore};
 
 /// The snapshots of streams, by their names.
-pub(super) async fn of_streams(database: &Database, names: &[String]) -> Result<Vec<Option<Snapshot>>, LogError> {
+pub(super) async fn of_streams(database: Arc<Database>, names: Vec<String>) -> Result<Vec<Option<Snapshot>>, LogError> {
     let rows = database
         .repeatable(
             "SELECT asked.n, found.* FROM unnest($1::text[]) WITH ORDINALITY AS asked (stream, n) \
@@ -17,7 +19,7 @@ pub(super) async fn of_streams(database: &Database, names: &[String]) -> Result<
             &[&names],
         )
         .await?;
-    answers(database, &rows, names.len(), |row| {
+    answers(&database, &rows, names.len(), |row| {
         Ok(Some(Snapshot {
             version: Version(row.try_get::<_, i64>(1)?.unsigned_abs()),
             position: Position(row.try_get::<_, i64>(2)?.unsigned_abs()),

@@ -126,7 +126,7 @@ impl PostgresStore {
             tokio::spawn(watcher.run(listener)),
             tokio::spawn(watcher::tidy(Arc::clone(&database), Arc::clone(&shared), until_closed.clone())),
         ]);
-        let streams = Gathered::new(move |asked| read_streams(Arc::clone(&database), asked));
+        let streams = Gathered::new(database, read_streams);
         Ok(Self { side, streams, requests, shared, until_closed, tasks })
     }
 

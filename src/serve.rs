@@ -20,7 +20,7 @@ use workers::{InboxGateway, Source, WorkersConfig};
 use crate::{
     Failure,
     adapters::SealedInbox,
-    config::{Config, ConfigError, DevInbox, Role},
+    config::{Config, ConfigError, DevInbox, EventLogEngine, Role},
     engines::{Opened, Opening},
     gateways::{self, Carriers},
     telemetry,
@@ -241,7 +241,12 @@ impl Addresses {
     fn tell(&self, config: &Config) -> Result<(), Failure> {
         let metrics = format!("http://{}/metrics", self.metrics);
         let url = self.api.map(|address| format!("http://{address}"));
-        tracing::info!(url, metrics_url = metrics, data = %config.data.display(), "serving");
+        let data = match config.event_log {
+            EventLogEngine::Sqlite => config.data.display().to_string(),
+            EventLogEngine::Postgres => "PostgreSQL".to_owned(),
+            EventLogEngine::Kurrentdb => "KurrentDB and PostgreSQL".to_owned(),
+        };
+        tracing::info!(url, metrics_url = metrics, data, "serving");
         let mut lines = vec![format!("Countersign {}\n", env!("CARGO_PKG_VERSION"))];
         if let Some(url) = url {
             lines.push(format!("  API       {url}/v1\n  Docs      {url}/docs"));
@@ -249,7 +254,7 @@ impl Addresses {
                 lines.push(format!("  Messages  {url}/dev/inbox"));
             }
         }
-        lines.push(format!("  Metrics   {metrics}\n  Data      {}\n", config.data.display()));
+        lines.push(format!("  Metrics   {metrics}\n  Data      {data}\n"));
         lines.push("Stop with Ctrl-C. What to try first: README.md, \"Quickstart\".".to_owned());
         writeln!(io::stdout(), "{}", lines.join("\n")).map_err(Failure::other)
     }

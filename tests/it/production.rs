@@ -201,6 +201,8 @@ async fn the_production_settings_serve_with_the_roles_of_compose() {
         let asked = server.run_with(&["healthcheck"], ask);
         assert!(asked.status.success(), "{role}: {}", String::from_utf8_lossy(&asked.stderr));
     }
+    let told: Vec<String> = server.log().lines().filter(|line| line.starts_with("  Data")).map(str::to_owned).collect();
+    assert_eq!(told, ["  Data      PostgreSQL"; ROLES.len()], "no folder is named that is not used");
     assert!(!server.data().exists(), "nothing is written beside the servers: the containers are read-only");
     server.leaves_nothing_behind().await;
 }

@@ -3,6 +3,8 @@
 //! Commands for one stream queue in arrival order within the process; another process is met as a
 //! conflict, and the command is decided again on what it left. Nothing is told before it is durable, and
 //! a refusal without events only after the stream's head confirmed that it was decided on the present.
+//!
+//! The accounts of an import go that path together, as far as nothing is there of them yet ([`Engine::import`]).
 
 mod addresses;
 mod erasure;

@@ -123,11 +123,11 @@ async fn an_import_into_postgres_that_is_killed_is_completed_by_the_next() {
 }
 
 async fn killed_and_completed(setup: Setup) {
-    const ROWS: usize = 1_300;
+    const ROWS: usize = 700;
     let server = setup.server().await;
     let lines: Vec<String> = (0..ROWS).map(|n| row(&format!("person-{n}@example.com"), BACKUP_CODE_HASH)).collect();
     let path = file(&server, "accounts.jsonl", &lines);
-    for rows in [1, 700] {
+    for rows in [1, 300] {
         let mut killed = server.begin_command(&["import", &path]);
         let mut report = BufReader::new(killed.stdout.take().unwrap()).lines();
         assert!(report.nth(rows - 1).is_some(), "so many rows are told of");

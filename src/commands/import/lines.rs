@@ -2,9 +2,8 @@
 
 use std::io::{self, BufRead, Read};
 
-/// Lines that are read and imported together, at most: enough that what they share (a question to the keys, a durable
-/// commit) costs each of them little.
-const LINES: usize = 512;
+/// Lines that are read and imported together, at most: as many appends as the log's writers put into one commit.
+const LINES: usize = 256;
 /// A chunk ends when its lines are this long together.
 const BYTES: usize = 1 << 20;
 /// A longer line is no row: the longest that could be imported are a few thousand bytes.

@@ -34,8 +34,8 @@ use crate::{
 
 /// Windows whose lines are being understood, ahead of those that are being imported.
 const READ_AHEAD: usize = 2;
-/// Windows that are being imported at once.
-const AT_ONCE: usize = 4;
+/// Windows that are being imported at once: while some wait for a commit, others are sealed or answered.
+const AT_ONCE: usize = 8;
 #[derive(Default)]
 struct Totals {
     imported: u64,

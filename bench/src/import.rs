@@ -25,7 +25,7 @@ pub async fn measure(binary: &Path, place: &Place, accounts: usize) -> Measured 
     place.open().await?.close().await;
     let bytes = write_rows(&file, accounts)?;
     let name = place.name();
-    let first = run(binary, place, &file, &format!("{accounts} imported, 0 there already, 0 refused"))?;
+    let first = run(binary, place, &file, &format!("{accounts} imported, 0 there already, 0 refused")).await?;
     let sizes = sizes(place).await?;
     let bare = bare(place, &sizes).await?;
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
@@ -49,7 +49,7 @@ pub async fn measure(binary: &Path, place: &Place, accounts: usize) -> Measured 
         rows / bare,
         rate / baseline
     ));
-    let again = run(binary, place, &file, &format!("0 imported, {accounts} there already, 0 refused"))?;
+    let again = run(binary, place, &file, &format!("0 imported, {accounts} there already, 0 refused")).await?;
     report(format_args!("import ({name}): the same file again: {:.0} accounts/s", accounts_f / again.seconds));
     Ok(())
 }
@@ -92,7 +92,7 @@ struct Run {
     busy: f64,
 }
 
-fn run(binary: &Path, place: &Place, file: &Path, told: &str) -> Result<Run, Failure> {
+async fn run(binary: &Path, place: &Place, file: &Path, told: &str) -> Result<Run, Failure> {
     let (arguments, environment) = place.settings();
     let (processors, children, server) = (processors()?, seconds_of_ended("self")?, place.server_seconds()?);
     let began = now::instant();
@@ -106,6 +106,7 @@ fn run(binary: &Path, place: &Place, file: &Path, told: &str) -> Result<Run, Fai
         .map_err(|error| format!("{}: {error}; cargo build --release makes it", binary.display()))?;
     let seconds = began.elapsed().as_secs_f64();
     let after = self::processors()?;
+    place.wait_until_left().await?;
     let report = String::from_utf8(output.stdout)?;
     if !report.ends_with(&format!("{told}\n")) {
         let last = report.lines().last().unwrap_or_default();

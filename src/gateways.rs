@@ -1,6 +1,6 @@
 //! What the settings make of gateways: who carries mails and texts, and who reads their receipts.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use api::ReceiptSources;
 use workers::{
@@ -34,12 +34,7 @@ impl Carriers {
     /// Those of the settings. What has none goes to the development inbox.
     pub fn of(config: &Config) -> Result<Self, ConfigError> {
         let mut sms: Vec<Option<Arc<dyn SmsGateway>>> = Vec::new();
-        let mut names = BTreeSet::new();
         for (place, settings) in config.sms.iter().enumerate() {
-            if !names.insert(settings.name()) {
-                let problem = format!("{} is another gateway's name too", settings.name());
-                return Err(ConfigError::new(format!("sms[{place}].name"), problem, "give each a name of its own"));
-            }
             sms.push(match options(config, settings) {
                 Options::Twilio(options) => Some(Arc::new(TwilioGateway::new(&options).map_err(in_place(place))?)),
                 Options::Webhook(options) => Some(Arc::new(WebhookGateway::new(&options).map_err(in_place(place))?)),
@@ -50,6 +45,16 @@ impl Carriers {
             sms.push(None);
         }
         Ok(Self { sms, email: smtp(&config.smtp)? })
+    }
+
+    /// The mail server; `None` for the inbox.
+    pub const fn email(&self) -> Option<&SmtpGateway> {
+        self.email.as_ref()
+    }
+
+    /// The gateways for texts, in their order; `None` for the inbox.
+    pub fn sms(&self) -> impl Iterator<Item = Option<&dyn SmsGateway>> {
+        self.sms.iter().map(Option::as_deref)
     }
 
     /// With the inbox where one is wanted.
@@ -112,16 +117,17 @@ enum Options {
 
 fn options(config: &Config, settings: &Sms) -> Options {
     let timeout = |seconds: &Option<u64>| seconds.map_or(SMS_TIMEOUT, Duration::from_secs);
-    let ca_file: Option<PathBuf> = None;
     match settings {
         Sms::Twilio {
             account_sid,
             api_key_sid,
             api_key_secret,
             auth_token,
+            other_auth_tokens,
             from,
             messaging_service_sid,
             base_url,
+            ca_file,
             timeout: seconds,
             ..
         } => Options::Twilio(TwilioOptions {
@@ -129,25 +135,27 @@ fn options(config: &Config, settings: &Sms) -> Options {
             account_sid: account_sid.clone(),
             api_key: api_key_sid.clone().zip(api_key_secret.clone()),
             auth_token: auth_token.clone().unwrap_or_default(),
-            other_auth_tokens: Vec::new(),
+            other_auth_tokens: other_auth_tokens.clone(),
             sender: match messaging_service_sid {
                 Some(sid) => TwilioSender::MessagingService(sid.clone()),
                 None => TwilioSender::From(from.clone().unwrap_or_default()),
             },
             public_url: config.public_url.clone(),
             base_url: base_url.clone(),
-            ca_file,
+            ca_file: ca_file.clone(),
             timeout: timeout(seconds),
         }),
-        Sms::Webhook { url, secret, previous_secret, timeout: seconds, .. } => Options::Webhook(WebhookOptions {
-            name: settings.name().to_owned(),
-            url: url.clone(),
-            allow_http: false,
-            secrets: [secret, previous_secret].into_iter().flatten().cloned().collect(),
-            public_url: config.public_url.clone(),
-            ca_file,
-            timeout: timeout(seconds),
-        }),
+        Sms::Webhook { url, secret, previous_secret, ca_file, allow_http, timeout: seconds, .. } => {
+            Options::Webhook(WebhookOptions {
+                name: settings.name().to_owned(),
+                url: url.clone(),
+                allow_http: *allow_http,
+                secrets: [secret, previous_secret].into_iter().flatten().cloned().collect(),
+                public_url: config.public_url.clone(),
+                ca_file: ca_file.clone(),
+                timeout: timeout(seconds),
+            })
+        }
         Sms::Inbox => Options::Inbox,
     }
 }
@@ -210,13 +218,30 @@ mod tests {
     }
 
     #[test]
+    fn plain_http_to_another_machine_is_allowed_by_name_alone() {
+        let webhook = WEBHOOK.replace("https://sms.example.com", "http://sms:8080");
+        assert!(made(&webhook).is_err());
+        made(&format!("{webhook}allow_http = true\n")).unwrap();
+        made(&WEBHOOK.replace("https://sms.example.com", "http://127.0.0.1:8080")).unwrap();
+    }
+
+    #[test]
+    fn the_tokens_of_a_rotation_reach_the_verifier() {
+        let config: Config = toml::from_str(&format!("{TWILIO}other_auth_tokens = [\"y\", \"z\"]\n")).unwrap();
+        let Options::Twilio(options) = options(&config, &config.sms[0]) else { panic!("another kind") };
+        let tokens: Vec<&str> = options.other_auth_tokens.iter().map(|token| token.expose().as_str()).collect();
+        assert_eq!(tokens, ["y", "z"]);
+    }
+
+    #[test]
     fn what_a_gateway_refuses_is_one_line_that_names_the_setting() {
         for (settings, setting) in [
-            (format!("{TWILIO}{TWILIO}"), "sms[1].name"),
             (TWILIO.replace("AC0", "XX0"), "sms[0].account_sid"),
             (format!("{TWILIO}{}", WEBHOOK.replace("https:", "http:")), "sms[1].url"),
             (WEBHOOK.replace("a secret of enough bytes to sign", "hunter2"), "sms[0].secret"),
             (format!("{WEBHOOK}timeout = 60\n"), "sms[0].timeout"),
+            (format!("{WEBHOOK}ca_file = \"/nowhere/ca.pem\"\n"), "sms[0].ca_file"),
+            (format!("{TWILIO}ca_file = \"/nowhere/ca.pem\"\n"), "sms[0].ca_file"),
             (SMTP.replace("Shop <no-reply@example.com>", "Shop"), "smtp.from"),
             (format!("{SMTP}ca_file = \"/nowhere/ca.pem\"\n"), "smtp.ca_file"),
         ] {

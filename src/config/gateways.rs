@@ -90,12 +90,19 @@ pub enum Sms {
         auth_token: Option<SecretText>,
         /// A file that holds it.
         auth_token_file: Option<PathBuf>,
+        /// Further tokens that call-backs may be signed with, while the account's is being replaced.
+        #[serde(default)]
+        other_auth_tokens: Vec<SecretText>,
+        /// A file that holds them, one a line.
+        other_auth_tokens_file: Option<PathBuf>,
         /// The number that texts come from.
         from: Option<String>,
         /// Or the messaging service.
         messaging_service_sid: Option<String>,
         /// Another address of the API, for tests.
         base_url: Option<String>,
+        /// Certificates of those who may vouch for it. Left out: those that the system trusts.
+        ca_file: Option<PathBuf>,
         /// Seconds until a send is given up. 10.
         timeout: Option<u64>,
     },
@@ -113,6 +120,12 @@ pub enum Sms {
         previous_secret: Option<SecretText>,
         /// A file that holds it.
         previous_secret_file: Option<PathBuf>,
+        /// Certificates of those who may vouch for it. Left out: those that the system trusts.
+        ca_file: Option<PathBuf>,
+        /// Whether the address may be plain HTTP on another machine: codes travel in clear. On this machine it always
+        /// may.
+        #[serde(default)]
+        allow_http: bool,
         /// Seconds until a send is given up. 10.
         timeout: Option<u64>,
     },
@@ -139,12 +152,26 @@ impl Sms {
                 api_key_secret_file,
                 auth_token,
                 auth_token_file,
+                other_auth_tokens,
+                other_auth_tokens_file,
                 from,
                 messaging_service_sid,
                 ..
             } => {
                 secret_from_file(&setting("api_key_secret"), api_key_secret, api_key_secret_file.as_deref())?;
                 secret_from_file(&setting("auth_token"), auth_token, auth_token_file.as_deref())?;
+                let mut lines = None;
+                secret_from_file(&setting("other_auth_tokens"), &mut lines, other_auth_tokens_file.as_deref())?;
+                let lines = lines.as_ref().map(|lines| lines.expose().lines());
+                other_auth_tokens
+                    .extend(lines.into_iter().flatten().map(|line| SecretText::new(line.trim().to_owned())));
+                if other_auth_tokens.iter().any(|token| token.expose().is_empty()) {
+                    return Err(ConfigError::new(
+                        setting("other_auth_tokens"),
+                        "has an empty token, and with that anybody could sign",
+                        "remove it, or the empty line",
+                    ));
+                }
                 if auth_token.is_none() {
                     return Err(ConfigError::new(
                         setting("auth_token"),

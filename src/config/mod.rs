@@ -305,10 +305,14 @@ impl Config {
         if self.event_log == EventLogEngine::Kurrentdb && self.kurrentdb.url.is_none() {
             return missing("kurrentdb.url", "is missing", "name the server, or set event_log to postgres");
         }
-        let mut names: Vec<&str> = self.sms.iter().map(Sms::name).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return missing("sms", "has two gateways of one name", "give each a name of its own");
+        for (place, sms) in self.sms.iter().enumerate() {
+            if self.sms[..place].iter().any(|other| other.name() == sms.name()) {
+                return missing(
+                    &format!("sms[{place}].name"),
+                    &format!("{} is another gateway's name too", sms.name()),
+                    "give each a name of its own",
+                );
+            }
         }
         Ok(())
     }

@@ -94,7 +94,22 @@ fn impossible_values_stop_the_start() {
         ("[[sms]]\nkind = \"twilio\"\naccount_sid = \"AC\"\nfrom = \"+1\"", "sms[0].auth_token"),
         ("[[sms]]\nkind = \"twilio\"\naccount_sid = \"AC\"\nauth_token = \"x\"", "sms[0].from"),
         ("[[sms]]\nkind = \"webhook\"\nurl = \"https://sms\"", "sms[0].secret"),
-        ("[[sms]]\nkind = \"inbox\"\n[[sms]]\nkind = \"inbox\"", "sms"),
+        (
+            "[[sms]]\nkind = \"twilio\"\naccount_sid = \"AC\"\nfrom = \"+1\"\nauth_token = \"x\"\n\
+             other_auth_tokens = [\"\"]",
+            "sms[0].other_auth_tokens",
+        ),
+        (
+            "[[sms]]\nkind = \"twilio\"\naccount_sid = \"AC\"\nfrom = \"+1\"\nauth_token = \"x\"\n\
+             other_auth_tokens_file = \"/nowhere\"",
+            "sms[0].other_auth_tokens_file",
+        ),
+        ("[[sms]]\nkind = \"inbox\"\n[[sms]]\nkind = \"inbox\"", "sms[1].name"),
+        (
+            "[[sms]]\nkind = \"webhook\"\nurl = \"https://a\"\nsecret = \"x\"\n\
+             [[sms]]\nkind = \"webhook\"\nurl = \"https://b\"\nsecret = \"x\"",
+            "sms[1].name",
+        ),
         ("[policy]\ncode_lives = 0", "policy.code_lives"),
         ("[policy]\ntotp_skew_steps = 600", "policy.totp_skew_steps"),
     ] {
@@ -113,6 +128,19 @@ fn secrets_can_stand_in_files() {
     assert_eq!(read(&named, &[]).unwrap().postgres.password.unwrap().expose(), "hunter2");
     std::fs::write(&file, "\n").unwrap();
     assert!(read(&named, &[]).unwrap_err().contains("is empty"));
+}
+
+#[test]
+fn a_file_may_hold_several_tokens_one_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "one\ntwo\n").unwrap();
+    let twilio = "[[sms]]\nkind = \"twilio\"\naccount_sid = \"AC\"\nfrom = \"+1\"\nauth_token = \"x\"\n";
+    let config = read(&format!("{twilio}other_auth_tokens_file = {file:?}\nother_auth_tokens = [\"zero\"]"), &[]);
+    let config = config.unwrap();
+    let Sms::Twilio { other_auth_tokens, .. } = &config.sms[0] else { panic!("another kind") };
+    let tokens: Vec<&str> = other_auth_tokens.iter().map(|token| token.expose().as_str()).collect();
+    assert_eq!(tokens, ["zero", "one", "two"]);
 }
 
 #[test]

@@ -199,12 +199,10 @@ fn spawn_workers(
     if roles.is_empty() {
         return;
     }
-    let inbox = Arc::new(SealedInbox(Arc::clone(&opened.operations)));
-    let mut workers = WorkersConfig::with_inbox(inbox.clone(), &config.issuer);
-    workers.roles = roles;
-    workers.source = source;
-    workers.gateways = carriers.over(InboxGateway::new(inbox));
-    workers.catalogue = workers::Catalogue::new(workers::Language::En, &config.issuer, domain(config));
+    let inbox = SealedInbox(Arc::clone(&opened.operations));
+    let gateways = carriers.over(InboxGateway::new(Arc::new(inbox)));
+    let catalogue = workers::Catalogue::new(workers::Language::En, &config.issuer, domain(config));
+    let workers = WorkersConfig { roles, source, ..WorkersConfig::new(gateways, catalogue) };
     let engine = opened.engine.clone();
     let checkpoints = Arc::clone(&opened.operations);
     let cancel = cancel.clone();

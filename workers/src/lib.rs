@@ -153,11 +153,17 @@ impl WorkersConfig {
     /// All roles with everything shown in the inbox: the development default.
     pub fn with_inbox(inbox: Arc<dyn Inbox>, issuer: &str) -> Self {
         let gateway = Arc::new(InboxGateway::new(inbox));
+        let gateways = Gateways { sms: vec![Arc::<InboxGateway>::clone(&gateway)], email: vec![gateway] };
+        Self::new(gateways, Catalogue::new(Language::En, issuer, None))
+    }
+
+    /// All roles with these gateways, their jobs straight from the log.
+    pub fn new(gateways: Gateways, catalogue: Catalogue) -> Self {
         Self {
             roles: Role::ALL.to_vec(),
             source: Source::Log,
-            gateways: Gateways { sms: vec![Arc::<InboxGateway>::clone(&gateway)], email: vec![gateway] },
-            catalogue: Catalogue::new(Language::En, issuer, None),
+            gateways,
+            catalogue,
             send: SendOptions::default(),
             runner: RunnerOptions::default(),
         }

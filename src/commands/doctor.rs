@@ -4,12 +4,14 @@ use std::{collections::HashMap, fs, os::unix::fs::PermissionsExt, process::ExitC
 
 use event_store::{codec, port::WrappedKey};
 use schemas::envelope::{Position, Version};
+use workers::{SmsGateway, gateways::smtp::SmtpGateway};
 
 use super::say;
 use crate::{
     Failure,
     config::{Config, EventLogEngine},
     engines::{Opened, Opening, VIEWS},
+    gateways::Carriers,
 };
 
 const PAGE: usize = 1_000;
@@ -52,8 +54,15 @@ pub async fn doctor(config: &Config) -> Result<ExitCode, Failure> {
         };
         findings.push(("broker", found));
     }
-    findings.push(("mail", gateway(config.smtp.host.is_some(), "smtp.host")));
-    findings.push(("text messages", gateway(!config.sms.is_empty(), "sms")));
+    match Carriers::of(config) {
+        Ok(carriers) => {
+            findings.push(("mail", mail(&carriers).await));
+            for (place, gateway) in carriers.sms().enumerate() {
+                findings.push(("text messages", texts(place, gateway).await));
+            }
+        }
+        Err(error) => findings.push(("gateways", ill(&error.into()))),
+    }
     let mut is_well = true;
     for (what, finding) in findings {
         match finding {
@@ -76,12 +85,38 @@ fn ill(failure: &Failure) -> Finding {
     }
 }
 
-fn gateway(is_configured: bool, setting: &str) -> Finding {
-    if is_configured {
-        Finding::Well("sent by a gateway".to_owned())
-    } else {
-        Finding::Note(format!("shown at /dev/inbox and sent to nobody: {setting} names no gateway"))
+/// Whether the mail server answers, protects the connection and lets us in. Nothing is sent.
+async fn mail(carriers: &Carriers) -> Finding {
+    let Some(gateway) = carriers.email() else { return nobody("smtp.host names no server") };
+    match gateway.check().await {
+        Ok(()) => Finding::Well(format!("{} answers and would take mail", gateway.server())),
+        Err(error) => {
+            let problem = format!("{} takes no mail ({})", gateway.server(), error.reason);
+            Finding::Ill(problem, SmtpGateway::cure(&error).to_owned())
+        }
     }
+}
+
+/// The same of a gateway for texts, when it can be asked without texting anybody.
+async fn texts(place: usize, gateway: Option<&dyn SmsGateway>) -> Finding {
+    let Some(gateway) = gateway else { return nobody("sms names no gateway, or the inbox") };
+    let name = gateway.name();
+    match gateway.check().await {
+        Some(Ok(())) => Finding::Well(format!("{name} answers and lets us in")),
+        Some(Err(error)) => {
+            let cure = match error.reason {
+                "credentials_refused" => format!("see account_sid, api_key_sid and the secrets of sms[{place}]"),
+                "unreachable" | "timed_out" => "see that this machine reaches its API, and its ca_file".to_owned(),
+                _ => "see the gateway's own pages, and ask again later".to_owned(),
+            };
+            Finding::Ill(format!("{name} does not let us in ({})", error.reason), cure)
+        }
+        None => Finding::Well(format!("by {name}; not checked: that would take a text")),
+    }
+}
+
+fn nobody(why: &str) -> Finding {
+    Finding::Note(format!("shown at /dev/inbox and sent to nobody: {why}"))
 }
 
 fn folder(config: &Config) -> Finding {

@@ -151,6 +151,11 @@ pub trait SmsGateway: Send + Sync + 'static {
     fn name(&self) -> &str;
     /// Hands a message over.
     async fn send(&self, message: &SmsMessage) -> Result<Accepted, GatewayError>;
+    /// Whether it can be reached and lets us in, found out without sending anything: for those who check a set-up.
+    /// `None` when it knows no harmless call.
+    async fn check(&self) -> Option<Result<(), GatewayError>> {
+        None
+    }
 }
 
 /// Carries mails.

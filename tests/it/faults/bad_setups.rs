@@ -10,7 +10,7 @@ use std::{
 
 use workers::testing::NatsServer;
 
-use crate::support::{Person, Server, Settings, Setup};
+use crate::support::{MailCatcher, Person, Server, Settings, Setup};
 
 /// A stopped server over PostgreSQL, with data.
 async fn stopped() -> Server {
@@ -105,6 +105,40 @@ async fn a_stream_that_this_version_cannot_read_is_named() {
     }
     let (ok, out, err) = server.try_command(&["doctor"]);
     assert!(ok, "{out}{err}");
+}
+
+#[tokio::test]
+async fn doctor_asks_the_gateways_and_sends_nothing() {
+    let server = Server::start();
+    let mail = MailCatcher::start();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let doctor = |change: &dyn Fn(Settings) -> Settings| {
+        let output = server.run_with(&["doctor"], |settings| {
+            change(settings.with("smtp.host", "127.0.0.1").with("smtp.from", "no-reply@example.com"))
+        });
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let over =
+        |settings: Settings, port: u16, tls: &str| settings.with("smtp.port", &port.to_string()).with("smtp.tls", tls);
+    let (ok, told) = doctor(&|settings| over(settings, mail.port(), "none"));
+    assert!(ok && told.contains(&format!("ok    mail: 127.0.0.1:{} answers", mail.port())), "{told}");
+    for (port, tls, problem, cure) in
+        [(nobody, "none", "unreachable", "smtp.port"), (mail.port(), "starttls", "no_starttls", "smtp.tls")]
+    {
+        let (ok, told) = doctor(&|settings| over(settings, port, tls));
+        assert!(!ok && told.contains("ILL   mail:") && told.contains(problem) && told.contains(cure), "{told}");
+    }
+    let sms = format!(
+        "[{{kind = \"webhook\", url = \"http://127.0.0.1:{nobody}\", secret = \"a secret of enough bytes to sign\"}}, \
+          {{kind = \"twilio\", account_sid = \"AC{}\", auth_token = \"hunter2\", from = \"+15005550006\", \
+            base_url = \"http://127.0.0.1:{nobody}\"}}]",
+        "0a".repeat(16)
+    );
+    let (ok, told) = doctor(&|settings| over(settings, mail.port(), "none").with("sms", &sms));
+    assert!(!ok && told.contains("ok    text messages: by webhook; not checked"), "{told}");
+    assert!(told.contains("ILL   text messages: twilio does not let us in (unreachable)"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+    assert_eq!(mail.count(), 0);
 }
 
 #[tokio::test]

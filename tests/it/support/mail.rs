@@ -41,6 +41,11 @@ impl MailCatcher {
         self.mails.lock().unwrap().iter().rev().filter(|mail| mail["to"] == to).cloned().collect()
     }
 
+    /// How many it took.
+    pub fn count(&self) -> usize {
+        self.mails.lock().unwrap().len()
+    }
+
     /// One connection, until its end.
     fn talk(&self, mut stream: &TcpStream) -> Option<()> {
         let mut lines = BufReader::new(stream).lines().map_while(Result::ok);

@@ -80,6 +80,8 @@ pub struct TwilioGateway {
     name: String,
     client: Client,
     messages: Url,
+    /// What whoever may send may read too, and nothing is changed by.
+    harmless: Url,
     user: String,
     password: SecretText,
     sender: TwilioSender,
@@ -112,18 +114,19 @@ impl TwilioGateway {
             return Err(InvalidOption::new("auth_token", "is empty", "give the account's token"));
         }
         let base = options.base_url.as_deref().unwrap_or(API);
-        let path = format!("/2010-04-01/Accounts/{}/Messages.json", options.account_sid);
-        let messages = http::address("base_url", base, false)?.join(&path).map_err(|_| {
-            InvalidOption::new(
-                "base_url",
-                "is no web address",
-                "leave it out, or give one such as http://127.0.0.1:9000",
-            )
-        })?;
+        let base = http::address("base_url", base, false)?;
+        let at = |path: &str| {
+            let path = format!("/2010-04-01/Accounts/{}{path}", options.account_sid);
+            let cure = "leave it out, or give one such as http://127.0.0.1:9000";
+            base.join(&path).map_err(|_| InvalidOption::new("base_url", "is no web address", cure))
+        };
+        // An API key may not read the account itself.
+        let harmless = if options.api_key.is_some() { "/IncomingPhoneNumbers.json?PageSize=1" } else { ".json" };
         Ok(Self {
             name: options.name.clone(),
             client: http::client(options.timeout, options.ca_file.as_deref())?,
-            messages,
+            messages: at("/Messages.json")?,
+            harmless: at(harmless)?,
             user,
             password,
             sender: options.sender.clone(),
@@ -188,6 +191,17 @@ impl SmsGateway for TwilioGateway {
         let sid = serde_json::from_slice::<Created>(&reply.body).ok().and_then(|created| created.sid);
         let provider_message_id = sid.and_then(|sid| http::provider_id(&sid, &message.to));
         Ok(Accepted { provider_message_id, is_delivered: false })
+    }
+
+    async fn check(&self) -> Option<Result<(), GatewayError>> {
+        let request = self.client.get(self.harmless.clone()).basic_auth(&self.user, Some(self.password.expose()));
+        match http::send(request).await {
+            Ok(reply) if reply.is_success() => Some(Ok(())),
+            // A key that may send and nothing else: it was let in.
+            Ok(reply) if reply.status == 403 => None,
+            Ok(reply) => Some(Err(failure(reply.status, &reply.body))),
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

@@ -106,6 +106,34 @@ async fn twilio_is_asked_for_a_message_with_a_call_back_that_names_gateway_order
 }
 
 #[tokio::test]
+async fn twilio_is_checked_by_a_call_that_changes_nothing() {
+    let key = Some((format!("SK{}", "1".repeat(32)), secret("key secret")));
+    for (key, path) in [(None, ".json"), (key, "/IncomingPhoneNumbers.json?PageSize=1")] {
+        for (status, found) in [
+            (200, Some(Ok(()))),
+            (401, Some(Err((FailureKind::Hard, "credentials_refused")))),
+            (403, None),
+            (503, Some(Err((FailureKind::Transient, "gateway_error")))),
+        ] {
+            let server = HttpServer::start([Reply::Say(status, "{}".to_owned())]).await;
+            let options = TwilioOptions { api_key: key.clone(), ..twilio_options(&server) };
+            let checked = TwilioGateway::new(&options).unwrap().check().await;
+            assert_eq!(checked.map(|checked| checked.map_err(quiet)), found, "{status}");
+            let asked = &server.asked()[0];
+            assert_eq!(asked.path, format!("/2010-04-01/Accounts/{}{path}", account()));
+            assert!(asked.body.is_empty() && !asked.header("authorization").is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_knows_no_harmless_call() {
+    let server = HttpServer::start([]).await;
+    assert_eq!(webhook(&server).check().await, None);
+    assert!(server.asked().is_empty());
+}
+
+#[tokio::test]
 async fn twilio_takes_an_api_key_and_a_messaging_service_and_may_be_asked_for_no_receipts() {
     let server = HttpServer::start([]).await;
     let mut options = twilio_options(&server);

@@ -87,14 +87,20 @@ impl Server {
 
     /// A fault of the set-up, not of a mail: it is worth an operator's look, and the mail may wait for the cure.
     fn unusable(&self, word: &'static str) -> GatewayError {
-        let cure = match word {
-            "no_starttls" => "it offers no STARTTLS: set smtp.tls to implicit, or mend the server",
-            "tls_refused" => "its certificate is not trusted: see smtp.ca_file and smtp.host",
-            "login_refused" => "it takes none of our credentials: see smtp.user and smtp.password",
-            _ => "it cannot be reached: see smtp.host and smtp.port",
-        };
+        let cure = cure(word);
         tracing::warn!(server = self.address(), cure, "no mail can be handed in");
         GatewayError::transient(word)
+    }
+}
+
+/// What is wrong with the set-up, and where to look.
+pub(super) fn cure(word: &str) -> &'static str {
+    match word {
+        "no_starttls" => "it offers no STARTTLS: set smtp.tls to implicit, or mend the server",
+        "tls_refused" => "its certificate is not trusted: see smtp.ca_file and smtp.host",
+        "login_refused" => "it takes none of our credentials: see smtp.user and smtp.password",
+        "no_answer" => "it does not answer in time: see smtp.host, smtp.port and smtp.tls",
+        _ => "it cannot be reached: see smtp.host and smtp.port",
     }
 }
 

@@ -146,6 +146,11 @@ impl SmtpGateway {
         let deadline = Instant::now() + self.timeout;
         timeout_at(deadline, self.connections.check()).await.unwrap_or(Err(GatewayError::transient("no_answer")))
     }
+
+    /// What is wrong with the set-up by what [`SmtpGateway::check`] says, and which settings to look at.
+    pub fn cure(error: &GatewayError) -> &'static str {
+        connection::cure(error.reason)
+    }
 }
 
 fn tls_of(options: &SmtpOptions) -> Result<TlsParameters, InvalidOption> {

@@ -25,7 +25,7 @@ pub async fn measure(binary: &Path, place: &Place, accounts: usize) -> Measured 
     place.open().await?.close().await;
     let bytes = write_rows(&file, accounts)?;
     let name = place.name();
-    let first = run(binary, place, &file, &format!("{accounts} imported, 0 there already, 0 refused")).await?;
+    let first = run(binary, place, &file, &format!("{accounts} imported, 0 there already, 0 refused"))?;
     let sizes = sizes(place).await?;
     let bare = bare(place, &sizes).await?;
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
@@ -33,12 +33,11 @@ pub async fn measure(binary: &Path, place: &Place, accounts: usize) -> Measured 
         (accounts as f64, sizes.len() as f64, sizes.iter().map(|size| *size as f64).sum::<f64>());
     let (rate, baseline) = (accounts_f / first.seconds, accounts_f / bare);
     report(format_args!(
-        "import ({name}): {rate:.0} accounts/s ({accounts} of {} bytes in {:.1} s); {:.0} µs of processor time an account \
-         and {:.0} in the database server, all processors {:.0} % busy",
+        "import ({name}): {rate:.0} accounts/s ({accounts} of {} bytes in {:.1} s); {:.0} µs of processor time an account, \
+         all processors {:.0} % busy",
         bytes / accounts,
         first.seconds,
         first.processor_seconds / accounts_f * 1e6,
-        first.server_seconds / accounts_f * 1e6,
         first.busy * 100.0
     ));
     report(format_args!(
@@ -49,7 +48,7 @@ pub async fn measure(binary: &Path, place: &Place, accounts: usize) -> Measured 
         rows / bare,
         rate / baseline
     ));
-    let again = run(binary, place, &file, &format!("0 imported, {accounts} there already, 0 refused")).await?;
+    let again = run(binary, place, &file, &format!("0 imported, {accounts} there already, 0 refused"))?;
     report(format_args!("import ({name}): the same file again: {:.0} accounts/s", accounts_f / again.seconds));
     Ok(())
 }
@@ -87,14 +86,13 @@ fn secret(number: usize) -> Result<String, Failure> {
 struct Run {
     seconds: f64,
     processor_seconds: f64,
-    server_seconds: f64,
     /// Of all processors, the part that did something.
     busy: f64,
 }
 
-async fn run(binary: &Path, place: &Place, file: &Path, told: &str) -> Result<Run, Failure> {
+fn run(binary: &Path, place: &Place, file: &Path, told: &str) -> Result<Run, Failure> {
     let (arguments, environment) = place.settings();
-    let (processors, children, server) = (processors()?, seconds_of_ended("self")?, place.server_seconds()?);
+    let (processors, children) = (processors()?, seconds_of_ended()?);
     let began = now::instant();
     let output = Command::new(binary)
         .arg("import")
@@ -106,7 +104,6 @@ async fn run(binary: &Path, place: &Place, file: &Path, told: &str) -> Result<Ru
         .map_err(|error| format!("{}: {error}; cargo build --release makes it", binary.display()))?;
     let seconds = began.elapsed().as_secs_f64();
     let after = self::processors()?;
-    place.wait_until_left().await?;
     let report = String::from_utf8(output.stdout)?;
     if !report.ends_with(&format!("{told}\n")) {
         let last = report.lines().last().unwrap_or_default();
@@ -114,8 +111,7 @@ async fn run(binary: &Path, place: &Place, file: &Path, told: &str) -> Result<Ru
     }
     Ok(Run {
         seconds,
-        processor_seconds: seconds_of_ended("self")? - children,
-        server_seconds: place.server_seconds()? - server,
+        processor_seconds: seconds_of_ended()? - children,
         busy: 1.0 - (after.idle - processors.idle) / (after.all - processors.all).max(0.01),
     })
 }

@@ -127,25 +127,6 @@ impl Place {
         (Vec::new(), environment)
     }
 
-    /// Waits until nobody else is connected to the database.
-    pub async fn wait_until_left(&self) -> Result<(), Failure> {
-        const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-             AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-        let Some(database) = self.database() else { return Ok(()) };
-        let client = database.client().await;
-        while client.query_one(OTHERS, &[]).await?.try_get::<_, i64>(0)? > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        Ok(())
-    }
-
-    /// Processor time of the database's processes that have ended, in seconds: each connection has one. Nothing where
-    /// there is no server.
-    pub fn server_seconds(&self) -> Result<f64, Failure> {
-        let Some(pid) = self.server.as_ref().and_then(|(server, _)| server.pid()) else { return Ok(0.0) };
-        crate::server::seconds_of_ended(&pid.to_string())
-    }
-
     /// Bytes on the disk, of the files or of the database.
     pub async fn bytes(&self) -> Result<u64, Failure> {
         if let Some(database) = self.database() {

@@ -119,9 +119,9 @@ impl Drop for Server {
     }
 }
 
-/// Processor time of the processes that a process has waited for, in seconds; it may be `self`.
-pub fn seconds_of_ended(process: &str) -> Result<f64, Failure> {
-    seconds(process, 13)
+/// Processor time of the processes that this one has waited for, in seconds.
+pub fn seconds_of_ended() -> Result<f64, Failure> {
+    seconds("self", 13)
 }
 
 /// Two fields that follow each other, of those after the name in brackets; Linux counts in hundredths of a second for

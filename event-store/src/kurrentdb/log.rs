@@ -32,7 +32,7 @@ impl EventLog for KurrentStore {
         if matches!(result, Err(AppendError::Conflict)) {
             self.withdraw(&pending).await;
         }
-        self.tidy(pending.receipt.at).await;
+        self.tidying.written(pending.receipt.at);
         result
     }
 

@@ -14,10 +14,7 @@ mod log;
 mod receipts;
 mod tail;
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::secret::SecretText;
 use schemas::envelope::Position;
@@ -27,7 +24,11 @@ use self::{
     link::{Link, Trouble},
     tail::Tail,
 };
-use crate::{port::LogError, postgres::PostgresSideStore, tail::Newest};
+use crate::{
+    port::LogError,
+    postgres::{PostgresSideStore, Tidying},
+    tail::Newest,
+};
 
 /// The first version that the client's protocol is spoken by.
 const OLDEST: (usize, usize) = (20, 6);
@@ -55,8 +56,7 @@ pub struct KurrentStore {
     link: Arc<Link>,
     newest: Arc<Newest<Tail>>,
     side: Arc<PostgresSideStore>,
-    /// Receipts that were written.
-    claimed: AtomicU64,
+    tidying: Arc<Tidying>,
     /// Whether the server filters reads of `$all` (from 21.10 on) and not only subscriptions.
     is_filtered: bool,
     cancel: CancellationToken,
@@ -83,7 +83,7 @@ impl KurrentStore {
         }
         let newest = Arc::new(Newest::new(Tail::new(Position::START, 0), Position::START));
         let cancel = CancellationToken::new();
-        let mut store = Self { link, newest, side, claimed: AtomicU64::new(0), is_filtered: true, cancel };
+        let mut store = Self { link, newest, side, tidying: Arc::new(Tidying::new()), is_filtered: true, cancel };
         let last = match store.last(true).await {
             Ok(last) => last,
             Err(Trouble::Denied) => return Err(Trouble::Denied.of_reading()),
@@ -100,6 +100,8 @@ impl KurrentStore {
         *store.newest.tail() = Tail::new(last, options.tail);
         store.newest.announce(last);
         follower::spawn(Arc::clone(&store.link), Arc::clone(&store.newest), last, store.cancel.clone());
+        let (side, tidying) = (Arc::clone(&store.side), Arc::clone(&store.tidying));
+        tokio::spawn(receipts::tidy(side, tidying, store.cancel.clone()));
         Ok(store)
     }
 

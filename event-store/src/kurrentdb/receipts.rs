@@ -4,16 +4,17 @@
 //! of them. An append is all or nothing, so the answer is valid once that event stands there; it is void once
 //! another does. In between the command is under way, or whoever carried it out is gone.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use domain::time::Timestamp;
 use schemas::envelope::Version;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::KurrentStore;
 use crate::{
     port::{Append, AppendError, EventLog, LogError, Receipt},
-    postgres::{PendingReceipt, ReceiptProof},
+    postgres::{PendingReceipt, PostgresSideStore, ReceiptProof, Tidying},
 };
 
 /// A command that may still be under way is waited for; looked at this often.
@@ -21,8 +22,6 @@ const ASK_AGAIN: Duration = Duration::from_millis(10);
 /// An append whose receipt is this many time-outs old and that does not stand in the log never will: whoever
 /// wrote it repeats the append three times at most, and begins nothing later than one time-out after that.
 const ABANDONED: u32 = 12;
-/// Each time this many receipts were written, expired ones are cleared away.
-const TIDY_EVERY: u64 = 64;
 
 /// What became of the append of a receipt.
 enum Fate {
@@ -39,6 +38,15 @@ pub(super) fn pending(append: &Append) -> Option<PendingReceipt> {
     let (receipt, first) = append.receipt.clone().zip(append.events.first())?;
     let version = append.expected.version().plus(1);
     Some(PendingReceipt { receipt, proof: ReceiptProof { stream: append.stream.clone(), version, event: first.id } })
+}
+
+/// Forgets receipts that expired, until the store is closed.
+pub(super) async fn tidy(side: Arc<PostgresSideStore>, tidying: Arc<Tidying>, closed: CancellationToken) {
+    let work = tidying.run(|now, at_once| {
+        let side = Arc::clone(&side);
+        async move { side.delete_expired_receipts(now, at_once).await }
+    });
+    closed.run_until_cancelled(work).await;
 }
 
 impl KurrentStore {
@@ -79,15 +87,6 @@ impl KurrentStore {
     pub(super) async fn withdraw(&self, pending: &PendingReceipt) {
         if let Err(error) = self.side.delete_receipt(&pending.receipt.key, &pending.proof).await {
             tracing::debug!(%error, "a void receipt was not deleted");
-        }
-    }
-
-    /// The table tidies itself while it is used.
-    pub(super) async fn tidy(&self, now: Timestamp) {
-        if self.claimed.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY_EVERY)
-            && let Err(error) = self.side.delete_expired_receipts(now, 256).await
-        {
-            tracing::debug!(%error, "expired receipts were not deleted");
         }
     }
 

@@ -15,10 +15,13 @@ mod receipts;
 mod side;
 mod snapshots;
 mod store;
+mod tidying;
 mod tls;
 mod watcher;
 mod writer;
 
+#[cfg(feature = "kurrentdb")]
+pub(crate) use self::tidying::Tidying;
 pub use self::{
     database::{Database, DatabaseOptions, Dedicated},
     errors::describe,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -25,6 +25,7 @@ use super::{
     batch::{Request, stream_key},
     database::signed,
     gather::Gathered,
+    tidying::Tidying,
     watcher::{self, LAST, Watcher},
     writer::{Appender, Writer},
 };
@@ -85,8 +86,7 @@ pub struct PostgresStore {
 /// What the tasks share.
 pub(super) struct Shared {
     pub(super) newest: Newest<Tail>,
-    /// The time of the newest receipt.
-    pub(super) receipts_at: AtomicI64,
+    pub(super) tidying: Tidying,
 }
 
 pub(super) fn closed() -> LogError {
@@ -102,7 +102,7 @@ impl PostgresStore {
         let appender = Appender::connect(&database).await?;
         let shared = Arc::new(Shared {
             newest: Newest::new(Tail::new(options.tail), last_position(&database).await?),
-            receipts_at: AtomicI64::new(i64::MIN),
+            tidying: Tidying::new(),
         });
         let until_closed = CancellationToken::new();
         let batch = options.batch.max(1);

@@ -1,10 +1,7 @@
 //! Notices what other processes append: they notify with the commit, and the log is asked again and again for
-//! the case that a notification is lost. Also keeps the table of receipts small.
+//! the case that a notification is lost. Also drops receipts that expired.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use schemas::envelope::Position;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -12,10 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Database, Dedicated, store::Shared};
 use crate::port::LogError;
-
-/// How often expired receipts are dropped, and how many at once.
-const TIDIED_EVERY: Duration = Duration::from_secs(10);
-const TIDIED_AT_ONCE: i64 = 1_000;
 
 /// Between tries to reach the server: twice as long each time, up to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
@@ -88,32 +81,21 @@ impl Watcher {
     }
 }
 
-/// Drops receipts that expired before the newest one that this process wrote: nobody asks a clock here.
+/// Drops receipts that expired.
 pub(super) async fn tidy(database: Arc<Database>, shared: Arc<Shared>, until_closed: CancellationToken) {
-    let work = async {
-        let mut turns = tokio::time::interval(TIDIED_EVERY);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            turns.tick().await;
-            let now = shared.receipts_at.load(Ordering::Relaxed);
-            loop {
-                let dropped = database
-                    .repeatable(
-                        "DELETE FROM receipts WHERE key IN (SELECT key FROM receipts WHERE expires_at <= $1 \
-                         ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
-                        &[&now, &TIDIED_AT_ONCE],
-                    )
-                    .await;
-                match dropped {
-                    Ok(dropped) if i64::try_from(dropped.len()).is_ok_and(|count| count >= TIDIED_AT_ONCE) => {}
-                    Ok(_) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "expired receipts were not dropped");
-                        break;
-                    }
-                }
-            }
+    let work = shared.tidying.run(|now, at_once| {
+        let database = Arc::clone(&database);
+        async move {
+            let at_once = i64::try_from(at_once).unwrap_or(i64::MAX);
+            let dropped = database
+                .repeatable(
+                    "DELETE FROM receipts WHERE key IN (SELECT key FROM receipts WHERE expires_at <= $1 \
+                     ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
+                    &[&now.as_millis(), &at_once],
+                )
+                .await?;
+            Ok(dropped.len())
         }
-    };
+    });
     until_closed.run_until_cancelled(work).await;
 }

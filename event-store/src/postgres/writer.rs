@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -225,7 +225,7 @@ impl Writer {
                 let count = u64::try_from(append.events.len()).unwrap_or(u64::MAX);
                 let version = append.expected.version().plus(count);
                 if let Some(receipt) = &append.receipt {
-                    self.shared.receipts_at.fetch_max(receipt.at.as_millis(), Ordering::Relaxed);
+                    self.shared.tidying.written(receipt.at);
                 }
                 let answer = match verdict {
                     Verdict::Written(position) => {

@@ -49,6 +49,36 @@ async fn a_receipt_without_its_event_is_not_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn receipts_that_expired_are_forgotten_beside_the_appends() {
+    let kurrent = Kurrent::on(FakeServer::start().await).await;
+    let key = |n: u32| {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(&n.to_be_bytes());
+        key
+    };
+    // Those of commands that never came to an end, more than are dropped at once.
+    for n in 0_u32..1_100 {
+        let stream = stream();
+        let proof = ReceiptProof { stream: stream.clone(), version: Version(1), event: EventId(uuid()) };
+        let pending = PendingReceipt { receipt: Receipt { key: key(n), ..receipt(&stream, b"begun", NOW) }, proof };
+        assert_eq!(kurrent.side.put_receipt(&pending).await.unwrap(), None);
+    }
+    let later = NOW.plus(Seconds(7_200));
+    kurrent.store.append(with_receipt(append(&stream(), 0, 1), b"mine", later)).await.unwrap();
+    // Asked as of then, they would still be told: they are gone from the table itself.
+    let left = event_store::testing::eventually(|| async {
+        for n in 0_u32..1_100 {
+            if kurrent.side.pending_receipt(&key(n), NOW).await.unwrap().is_some() {
+                return None;
+            }
+        }
+        Some(())
+    });
+    left.await.unwrap();
+    assert_eq!(kurrent.store.receipt(&KEY, later).await.unwrap().unwrap().answer, b"mine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_in_whose_place_others_stand_gives_way() {
     let kurrent = Kurrent::on(FakeServer::start().await).await;
     let stream = stream();

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::support::{PASSWORD, Server, Setup, eventually, id};
+use crate::support::{PASSWORD, Server, Setup, binary, eventually, id};
 
 /// SHA-256 of `ABCD-EFGH-IJKL`, without a salt.
 const BACKUP_CODE_HASH: &str = "$sha256$u0lH6zZgObHAe8q4NdrH6Nlz33mVK/IWuSppXv8sjg0";
@@ -26,6 +26,20 @@ fn row(email: &str, code_hash: &str) -> String {
         "recovery_codes": [code_hash],
     })
     .to_string()
+}
+
+#[test]
+fn a_rehearsal_where_nothing_is_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("accounts.jsonl"), folder.path().join("data"));
+    let lines = [row("ada@example.com", BACKUP_CODE_HASH), row("bert@example.com", "$1$old$scheme"), "x".to_owned()];
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let output = binary().args(["import", "--dry-run"]).arg(&file).arg("--data").arg(&data).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && told.contains("1 would be imported, 0 there already, 2 refused"), "{told}");
+    assert!(told.contains("holds no data yet: each row is looked at by itself"), "{told}");
+    assert!(told.contains("line 1: imported\n") && told.contains("line 2: refused: "), "{told}");
+    assert!(!data.exists(), "a look makes nothing");
 }
 
 #[tokio::test]

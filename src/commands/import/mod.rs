@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::{
     lines::Chunks,
-    taking::{Told, taken},
+    taking::{Alone, Desk, Told, taken},
     window::{Joiner, Parsed, Window},
 };
 use super::say;
@@ -49,23 +49,30 @@ pub async fn import(config: &Config, arguments: &ImportArgs) -> Result<ExitCode,
         let problem = format!("{} cannot be read: {error}", arguments.file.display());
         ConfigError::new("FILE", problem, "name a file of JSON Lines or otpauth:// URIs")
     })?;
-    let opening = if arguments.dry_run { Opening::Existing } else { Opening::Create };
-    let opened = Arc::new(Opened::open(config, opening).await?);
-    let totals = through(file, &opened, arguments.dry_run).await?;
-    let Totals { imported, there, refused } = totals;
-    let verb = if arguments.dry_run { "would be imported" } else { "imported" };
+    let desk = Arc::new(if !arguments.dry_run {
+        Desk::Import(Opened::open(config, Opening::Create).await?)
+    } else if Opened::must_be_there(config).is_ok() {
+        Desk::Rehearse(Opened::open(config, Opening::Existing).await?)
+    } else {
+        // Nothing is made for a look; but a folder's name that was mistyped must show.
+        let place = config.data.display();
+        say(format_args!("{place} holds no data yet: each row is looked at by itself"))?;
+        Desk::Alone(Alone::new(config)?)
+    });
+    let Totals { imported, there, refused } = through(file, &desk).await?;
+    let verb = if desk.is_rehearsal() { "would be imported" } else { "imported" };
     say(format_args!("{imported} {verb}, {there} there already, {refused} refused"))?;
-    if let Some(opened) = Arc::into_inner(opened) {
-        opened.close().await;
+    if let Some(desk) = Arc::into_inner(desk) {
+        desk.close().await;
     }
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// Goes through the file, and reports every row in its order.
-async fn through(file: File, opened: &Arc<Opened>, dry_run: bool) -> Result<Totals, Failure> {
+async fn through(file: File, desk: &Arc<Desk>) -> Result<Totals, Failure> {
     let bar = bar(file.metadata().map_or(0, |about| about.len()));
     let (mut joiner, mut totals) = (Joiner::default(), Totals::default());
-    let ring = opened.keys.ring();
+    let ring = desk.ring();
     let parsed = stream::iter(Chunks::new(BufReader::new(file))).map(|lines| {
         let ring = Arc::clone(&ring);
         async move {
@@ -79,11 +86,11 @@ async fn through(file: File, opened: &Arc<Opened>, dry_run: bool) -> Result<Tota
         None => Ok(joiner.end()),
     });
     let done = windows.map(|window: Result<Window, Failure>| {
-        let opened = Arc::clone(opened);
+        let desk = Arc::clone(desk);
         async move {
             let window = window?;
             let length = window.length;
-            let taking = tokio::spawn(async move { taken(&opened, window.items, dry_run).await });
+            let taking = tokio::spawn(async move { taken(&desk, window.items).await });
             Ok::<_, Failure>((taking.await.map_err(Failure::other)??, length))
         }
     });
@@ -116,8 +123,9 @@ fn report(bar: &ProgressBar, totals: &mut Totals, rows: &[(usize, Told)]) -> Res
         .map(|(line, told)| match told {
             Told::Imported { account, weak } => {
                 totals.imported += 1;
+                let account = account.map(|account| format!(" as {account}")).unwrap_or_default();
                 let weak: Vec<_> = weak.iter().map(|bits| format!(", weak TOTP key of {bits} bits")).collect();
-                format!("line {line}: imported as {account}{}", weak.concat())
+                format!("line {line}: imported{account}{}", weak.concat())
             }
             Told::There(account) => {
                 totals.there += 1;

@@ -1,28 +1,85 @@
 //! What becomes of rows: imported together, or looked at.
 
+use std::sync::Arc;
+
 use domain::{
     commands::{AccountImport, Command},
     decision::{Context, Decider},
     evidence::{Claim, Evidence, Fact, Need},
     ids::{AccountId, AccountNumber},
     outcome::Refusal,
+    policy::Policy,
     state::{Account, Phase},
+    time::Timestamp,
+    values::{Caller, Origin},
 };
-use event_store::engine::Request;
+use event_store::port::Clock;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use vault::KeyRing;
 
 use super::window::Item;
-use crate::{Failure, engines::Opened};
+use crate::{Failure, clock::SystemClock, config::Config, engines::Opened};
 
 /// Rows that are looked at one by one, at a time.
 const ONE_BY_ONE: usize = 64;
+
+/// Where rows are taken to.
+pub enum Desk {
+    /// What is there: rows are imported.
+    Import(Opened),
+    /// The same, and rows are only held against it.
+    Rehearse(Opened),
+    /// Nothing is there, and nothing is made: rows are judged by themselves.
+    Alone(Alone),
+}
+
+/// What rows are judged by where nothing is.
+pub struct Alone {
+    /// Rows of one address are told by it.
+    ring: Arc<KeyRing>,
+    policy: Policy,
+    now: Timestamp,
+}
+
+impl Alone {
+    /// By these settings. The ring is of this run alone: an import will make another, or read the one that is named.
+    pub fn new(config: &Config) -> Result<Self, Failure> {
+        Ok(Self {
+            ring: Arc::new(KeyRing::generate().map_err(Failure::other)?),
+            policy: config.policy.clone(),
+            now: SystemClock::from_environment()?.now(),
+        })
+    }
+}
+
+impl Desk {
+    /// Whether nothing is imported, whatever the rows say.
+    pub const fn is_rehearsal(&self) -> bool {
+        !matches!(self, Self::Import(_))
+    }
+
+    /// By what the account of an address is found.
+    pub fn ring(&self) -> Arc<KeyRing> {
+        match self {
+            Self::Import(opened) | Self::Rehearse(opened) => opened.keys.ring(),
+            Self::Alone(alone) => Arc::clone(&alone.ring),
+        }
+    }
+
+    /// Closes what was opened.
+    pub async fn close(self) {
+        if let Self::Import(opened) | Self::Rehearse(opened) = self {
+            opened.close().await;
+        }
+    }
+}
 
 /// What became of a row.
 pub enum Told {
     /// It is an account now.
     Imported {
-        /// The account.
-        account: AccountId,
+        /// The account; none where its id is not known before the key ring is made.
+        account: Option<AccountId>,
         /// Bits of its keys that are weak.
         weak: Vec<usize>,
     },
@@ -33,7 +90,7 @@ pub enum Told {
 }
 
 /// Imports rows, each whole or nothing of it, or says what would happen to them; with their lines, in their order.
-pub async fn taken(opened: &Opened, items: Vec<Item>, dry_run: bool) -> Result<Vec<(usize, Told)>, Failure> {
+pub async fn taken(desk: &Desk, items: Vec<Item>) -> Result<Vec<(usize, Told)>, Failure> {
     let mut rows = Vec::with_capacity(items.len());
     let mut accepted = Vec::with_capacity(items.len());
     for item in items {
@@ -45,7 +102,14 @@ pub async fn taken(opened: &Opened, items: Vec<Item>, dry_run: bool) -> Result<V
             }
         }
     }
-    let told = if dry_run { rehearsed_all(opened, accepted).await? } else { imported_all(opened, accepted).await? };
+    let told = match desk {
+        Desk::Import(opened) => imported_all(opened, accepted).await?,
+        Desk::Rehearse(opened) => rehearsed_all(opened, accepted).await?,
+        Desk::Alone(Alone { policy, now, .. }) => {
+            let judged = accepted.into_iter().map(|(weak, import)| judged(policy, *now, weak, None, import));
+            judged.collect::<Result<_, Failure>>()?
+        }
+    };
     let mut told = told.into_iter();
     Ok(rows.into_iter().filter_map(|(line, refused)| Some((line, refused.or_else(|| told.next())?))).collect())
 }
@@ -59,7 +123,7 @@ async fn imported_all(opened: &Opened, accepted: Vec<Accepted>) -> Result<Vec<To
     let executed = opened.engine.import(imports.collect::<Result<_, Failure>>()?).await.map_err(Failure::other)?;
     let told = executed.into_iter().zip(accounts).zip(weak).map(|((executed, account), weak)| async move {
         match executed.outcome {
-            Ok(_) => Ok(Told::Imported { account, weak }),
+            Ok(_) => Ok(Told::Imported { account: Some(account), weak }),
             Err(Refusal::Conflict) => stands_against(opened, account).await,
             Err(refusal) => Ok(Told::Refused(refusal.to_string())),
         }
@@ -89,20 +153,28 @@ async fn rehearsed(opened: &Opened, weak: Vec<usize>, import: AccountImport) -> 
     if known.phase != Phase::Absent {
         return stands_against(opened, account).await;
     }
-    let email = import.email.clone();
-    if opened.engine.account_of(&email).await.map_err(Failure::other)?.is_some_and(|holder| holder != account) {
+    if opened.engine.account_of(&import.email).await.map_err(Failure::other)?.is_some_and(|holder| holder != account) {
         return stands_against(opened, account).await;
     }
-    let now = opened.engine.now();
+    judged(opened.engine.policy(), opened.engine.now(), weak, Some(account), import)
+}
+
+/// What the rule says to a row whose address is free.
+fn judged(
+    policy: &Policy,
+    now: Timestamp,
+    weak: Vec<usize>,
+    account: Option<AccountId>,
+    import: AccountImport,
+) -> Result<Told, Failure> {
+    let email = import.email.clone();
     let command = Command::ImportAccount { import: Box::new(import) };
     let mut evidence = Evidence::new();
     evidence.add(Need::EmailClaim(email), Fact::EmailClaim(Claim::Held { at: now }));
     evidence.add(Need::AccountNumber, Fact::AccountNumber(AccountNumber(1)));
-    let Request { caller, origin, .. } = opened.operator()?;
     let entropy = vault::random_entropy().map_err(Failure::other)?;
-    let policy = opened.engine.policy();
-    let context =
-        Context { now, clock: now, caller: &caller, origin: &origin, policy, entropy: &entropy, evidence: &evidence };
+    let (caller, origin) = (&Caller::Operator, &Origin::default());
+    let context = Context { now, clock: now, caller, origin, policy, entropy: &entropy, evidence: &evidence };
     Ok(match Account::default().decide(&command, &context).outcome {
         Ok(_) => Told::Imported { account, weak },
         Err(refusal) => Told::Refused(refusal.to_string()),

@@ -77,7 +77,7 @@ async fn code(server: &Server, number: usize) -> Result<String, crate::Failure> 
     for _ in 0..500 {
         let run = http::run(server.address, vec![request.clone().into_bytes()], 1).await?;
         let messages: Value = serde_json::from_slice(&run.answers[0].body)?;
-        if let Some(code) = messages[0]["code"].as_str() {
+        if let Some(code) = messages["items"][0]["code"].as_str() {
             return Ok(code.to_owned());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

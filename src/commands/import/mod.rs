@@ -36,6 +36,8 @@ use crate::{
 const READ_AHEAD: usize = 2;
 /// Windows that are being imported at once: while some wait for a commit, others are sealed or answered.
 const AT_ONCE: usize = 8;
+
+/// What became of the rows so far.
 #[derive(Default)]
 struct Totals {
     imported: u64,

@@ -56,7 +56,9 @@ impl Settings {
     #[must_use]
     pub fn generous(self) -> Self {
         let generous = "{ count = 1000000, window = 3600 }";
-        self.with("policy.limits.registrations_per_source", generous).with("policy.limits.sends_per_source", generous)
+        ["registrations_per_source", "sends_per_source", "texts_per_prefix"]
+            .into_iter()
+            .fold(self, |settings, limit| settings.with(&format!("policy.limits.{limit}"), generous))
     }
 
     /// The server is run by this program.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::ReceiptSource;
 use async_trait::async_trait;
 use domain::delivery::DeliveryCommand;
-use projections::operations::{self, Operations};
+use operations::{self, Operations};
 use workers::{
     Inbox, InboxMessage, InboxUnavailable,
     gateways::receipts::{CallBack, ReceiptRefused, ReceiptState, ReceiptVerifier},

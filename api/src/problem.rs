@@ -15,7 +15,7 @@ use domain::{
     time::{Seconds, Timestamp},
     values::Purpose,
 };
-use event_store::engine::ExecuteError;
+use engine::ExecuteError;
 use schemas::envelope::Position;
 use serde::Serialize;
 

@@ -16,7 +16,7 @@ use domain::{
     time::{Seconds, Timestamp},
     values::{Aal, Amr, Caller, Channel, FactorKind, MethodKind, Purpose, Scope},
 };
-use event_store::engine::Executed;
+use engine::Executed;
 use projections::queries::MethodRow;
 use schemas::envelope::Position;
 use serde::Serialize;

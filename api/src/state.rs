@@ -7,9 +7,10 @@ use domain::{
     ids::{ApiKeyId, StreamId},
     time::{Seconds, Timestamp},
 };
-use event_store::engine::Engine;
+use engine::Engine;
 use ipnet::IpNet;
-use projections::{Views, operations::Operations};
+use operations::Operations;
+use projections::Views;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 

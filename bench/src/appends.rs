@@ -4,11 +4,9 @@
 use std::{io::Write, path::Path, process::Command, sync::Arc, time::Duration};
 
 use domain::ids::{AccountId, EventId, StreamId};
-use event_store::{
-    port::{Append, EventLog, Expected},
-    testing::postgres::program,
-};
+use event_store::port::{Append, EventLog, Expected};
 use schemas::envelope::NewEvent;
+use servers::postgres::program;
 use tokio::task::JoinSet;
 
 use crate::{

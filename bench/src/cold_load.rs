@@ -8,7 +8,7 @@ use domain::{
     policy::Policy,
     values::{Caller, Label, Origin, Scope},
 };
-use event_store::engine::{CacheOptions, Engine, EngineParts, Request};
+use engine::{CacheOptions, Engine, EngineParts, Request};
 use tokio_util::sync::CancellationToken;
 use vault::{Hasher, HasherConfig};
 

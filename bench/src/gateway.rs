@@ -14,16 +14,14 @@ use domain::{
     time::{Seconds, Timestamp},
     values::{Channel, FreeText, Purpose},
 };
-use event_store::{
-    engine::Engine,
-    port::{Checkpoints, Limiter, LogError},
-};
+use engine::Engine;
+use event_store::port::{Checkpoints, Limiter, LogError};
 use schemas::envelope::Position;
+use servers::nats::NatsServer;
 use tokio_util::sync::CancellationToken;
 use workers::{
     Accepted, EmailGateway, EmailMessage, GatewayError, Inbox, InboxMessage, InboxUnavailable, Source, WorkersConfig,
     nats::{Broker, NatsOptions},
-    testing::NatsServer,
 };
 
 use crate::{
@@ -183,7 +181,7 @@ async fn order(
 }
 
 /// The same client's next request.
-fn request_of(first: &event_store::engine::Request) -> Result<event_store::engine::Request, crate::Failure> {
+fn request_of(first: &engine::Request) -> Result<engine::Request, crate::Failure> {
     let id = seed::uuid(now::now())?;
-    Ok(event_store::engine::Request { command_id: domain::ids::CommandId(id), correlation_id: id, ..first.clone() })
+    Ok(engine::Request { command_id: domain::ids::CommandId(id), correlation_id: id, ..first.clone() })
 }

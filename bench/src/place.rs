@@ -12,8 +12,8 @@ use event_store::{
     port::{EventLog, KeyStore, SnapshotStore},
     postgres::{Database, PostgresOptions, PostgresStore},
     sqlite::{SqliteOptions, SqliteStore},
-    testing::postgres::{PostgresServer, TestDatabase},
 };
+use servers::postgres::{PostgresServer, TestDatabase};
 use vault::KeyRing;
 
 use crate::{Failure, now};

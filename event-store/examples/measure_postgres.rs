@@ -10,9 +10,9 @@ use event_store::{
     port::{Append, EventLog, Expected},
     postgres::{Database, PostgresOptions, PostgresStore},
     subscription::subscribe,
-    testing::postgres::{PostgresServer, TestDatabase, program},
 };
 use schemas::envelope::{NewEvent, Position, Version};
+use servers::postgres::{PostgresServer, TestDatabase, program};
 use tokio::time::Instant;
 use uuid::Uuid;
 

@@ -41,7 +41,7 @@ pub enum CodecError {
 }
 
 /// An event as JSON, personal values still in clear under their mark.
-pub(crate) struct Draft {
+pub struct Draft {
     id: EventId,
     event_type: &'static str,
     schema_version: u16,
@@ -50,7 +50,8 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub(crate) fn new(event: &Event, id: EventId, metadata: &Metadata) -> Result<Self, CodecError> {
+    /// An event as it will be stored, with its personal values still in clear.
+    pub fn new(event: &Event, id: EventId, metadata: &Metadata) -> Result<Self, CodecError> {
         let encoded = registry::encode(event).map_err(CodecError::Encode)?;
         let metadata = serde_json::to_value(metadata).map_err(CodecError::Encode)?;
         Ok(Self {
@@ -63,12 +64,12 @@ impl Draft {
     }
 
     /// Whether there is anything to seal: a stream without personal values never gets a key.
-    pub(crate) fn is_personal(&self) -> bool {
+    pub fn is_personal(&self) -> bool {
         is_personal(&self.metadata) || is_personal(&self.data)
     }
 
     /// Seals; without a key (it was erased) what is personal is written as erased.
-    pub(crate) fn seal(mut self, stream: &str, key: Option<&DataKey>) -> Result<NewEvent, CodecError> {
+    pub fn seal(mut self, stream: &str, key: Option<&DataKey>) -> Result<NewEvent, CodecError> {
         let sealer = Sealer { stream, id: self.id, key };
         sealer.seal(&mut self.metadata, &mut String::from("meta"))?;
         sealer.seal(&mut self.data, &mut String::new())?;
@@ -107,7 +108,7 @@ pub fn decode(stored: &StoredEvent, key: Option<&DataKey>) -> Result<RecordedEve
 }
 
 /// What stands beside the data. States need no source addresses: they read it without the key.
-pub(crate) fn decode_metadata(stored: &StoredEvent, key: Option<&DataKey>) -> Result<Metadata, CodecError> {
+pub fn decode_metadata(stored: &StoredEvent, key: Option<&DataKey>) -> Result<Metadata, CodecError> {
     let Some(key) = key else {
         return serde_json::from_slice(&stored.metadata).map_err(|error| unreadable(stored, &error));
     };
@@ -117,7 +118,7 @@ pub(crate) fn decode_metadata(stored: &StoredEvent, key: Option<&DataKey>) -> Re
 }
 
 /// The event itself.
-pub(crate) fn decode_event(stored: &StoredEvent, key: Option<&DataKey>) -> Result<Event, CodecError> {
+pub fn decode_event(stored: &StoredEvent, key: Option<&DataKey>) -> Result<Event, CodecError> {
     let mut value: Value = serde_json::from_slice(&stored.data).map_err(|error| unreadable(stored, &error))?;
     if let Some(key) = key {
         open(&mut value, stored, key)?;

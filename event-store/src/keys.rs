@@ -115,13 +115,13 @@ impl Keys {
     }
 
     /// What the store has of the keys of several streams, none of them opened.
-    pub(crate) async fn kept(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, KeysError> {
+    pub async fn kept(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, KeysError> {
         Ok(self.store.get_many(streams).await?)
     }
 
     /// The keys of several streams; those that are not there are made now, all in one durable step. None of a stream
     /// whose key was destroyed. They are not remembered: so many at once would take the place of those in use.
-    pub(crate) async fn ensure_all(&self, streams: &[StreamId]) -> Result<Vec<Option<DataKey>>, KeysError> {
+    pub async fn ensure_all(&self, streams: &[StreamId]) -> Result<Vec<Option<DataKey>>, KeysError> {
         let ring = self.ring();
         let (mut keys, mut wrapped) = (Vec::with_capacity(streams.len()), Vec::with_capacity(streams.len()));
         for stream in streams {

@@ -17,9 +17,10 @@ use event_store::{
     port::{Append, EventLog, Expected},
     postgres::{Database, DatabaseOptions, PostgresOptions, PostgresStore},
     sqlite::{SqliteOptions, SqliteStore},
-    testing::{Scratch, postgres::TestDatabase},
+    testing::Scratch,
 };
 use schemas::envelope::{NewEvent, Position, Version};
+use servers::postgres::TestDatabase;
 use uuid::Uuid;
 
 /// Tells the child where the log is: a file, or the address of a database.

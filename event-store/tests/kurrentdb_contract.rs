@@ -18,8 +18,8 @@ use event_store::{
     kurrentdb::{KurrentOptions, KurrentStore},
     port::{EventLog, KeyStore, SnapshotStore},
     postgres::{Database, PostgresSideStore},
-    testing::postgres::TestDatabase,
 };
+use servers::postgres::TestDatabase;
 use tokio::time::Instant;
 
 const SERVER: &str = "COUNTERSIGN_TEST_KURRENTDB";

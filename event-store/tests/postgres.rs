@@ -8,9 +8,9 @@ use domain::secret::SecretText;
 use event_store::{
     port::{EventLog, KeyStore, LogError, WrappedKey},
     postgres::{Database, DatabaseOptions, Migration, PostgresOptions, PostgresStore},
-    testing::postgres::{PostgresServer, TestDatabase},
 };
 use schemas::envelope::Position;
+use servers::postgres::{PostgresServer, TestDatabase};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,

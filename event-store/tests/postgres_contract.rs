@@ -9,8 +9,8 @@ use event_store::{
     contract::LogUnderTest,
     port::{EventLog, KeyStore, SnapshotStore},
     postgres::{Database, PostgresOptions, PostgresStore},
-    testing::postgres::TestDatabase,
 };
+use servers::postgres::TestDatabase;
 
 struct Postgres {
     store: Arc<PostgresStore>,

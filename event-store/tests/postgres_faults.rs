@@ -20,12 +20,10 @@ use event_store::{
     port::{Append, AppendError, EventLog, Expected},
     postgres::{Database, DatabaseOptions, PostgresOptions, PostgresStore},
     subscription::subscribe,
-    testing::{
-        eventually,
-        postgres::{PostgresServer, TestDatabase},
-    },
+    testing::eventually,
 };
 use schemas::envelope::{NewEvent, Position, StoredEvent, Version};
+use servers::postgres::{PostgresServer, TestDatabase};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

@@ -16,9 +16,9 @@ use event_store::{
     port::{Append, AppendError, EventLog, Expected},
     postgres::{Database, DatabaseOptions, PostgresOptions, PostgresStore},
     subscription::subscribe,
-    testing::postgres::TestDatabase,
 };
 use schemas::envelope::{NewEvent, Position, Version};
+use servers::postgres::TestDatabase;
 use uuid::Uuid;
 
 /// Tells a child which database it works on, and what it does there.

@@ -22,11 +22,12 @@ use event_store::{
     port::{Append, Clock, EventLog, Expected},
     postgres::Database,
     sqlite::{SqliteOptions, SqliteStore},
-    testing::{ManualClock, postgres::PostgresServer},
+    testing::ManualClock,
 };
 use futures::{SinkExt, TryStreamExt};
 use projections::{ViewParts, Views};
 use schemas::envelope::{Metadata, Position, Version};
+use servers::postgres::PostgresServer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

@@ -1,8 +1,7 @@
 //! Read models: pure functions from event to changes, and the runner that applies them.
 //!
 //! A [`View`](change::View) is tables and one pure function. [`Views`] keeps all of them current, in a file of
-//! SQLite or a database of PostgreSQL, and answers queries. [`Operations`](operations::Operations) keeps what is
-//! neither history nor derived from it.
+//! SQLite or a database of PostgreSQL, and answers queries.
 
 pub mod change;
 mod dialect;
@@ -11,10 +10,8 @@ mod engine;
 pub mod error;
 mod feed;
 mod live;
-pub mod operations;
 #[cfg(feature = "postgres")]
 mod postgres;
-mod private_file;
 pub mod queries;
 mod rebuild;
 mod row;

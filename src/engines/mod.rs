@@ -12,18 +12,19 @@ use domain::{
     ids::CommandId,
     values::{Caller, Origin},
 };
+use engine::{CacheOptions, Engine, EngineParts, Request};
 #[cfg(feature = "kurrentdb")]
 use event_store::kurrentdb::KurrentStore;
 #[cfg(feature = "postgres")]
 use event_store::postgres::{Database, PostgresStore};
 use event_store::{
     codec,
-    engine::{CacheOptions, Engine, EngineParts, Request},
     keys::Keys,
     port::{Clock, EventLog, KeyStore, LogError, SnapshotStore, WrappedKey},
     sqlite::SqliteStore,
 };
-use projections::{ViewParts, Views, operations::Operations};
+use operations::Operations;
+use projections::{ViewParts, Views};
 use schemas::envelope::Position;
 use tokio_util::sync::CancellationToken;
 use vault::{Hasher, HasherConfig, KeyRing};

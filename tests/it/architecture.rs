@@ -4,17 +4,24 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-/// Each room with all rooms it may name. `bench` and the binary may name all.
-const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
+/// Each room with all rooms it may name, for building or for testing. `bench` and the binary may name all;
+/// `servers` is of the tests, and only tests name it.
+const MAY_DEPEND_ON: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("schemas", &["domain"]),
     ("vault", &["domain"]),
     ("messages", &["domain"]),
     ("event-store", &["domain", "schemas", "vault"]),
+    ("engine", &["domain", "schemas", "vault", "event-store"]),
+    ("operations", &["domain", "schemas", "vault", "event-store"]),
     ("projections", &["domain", "schemas", "vault", "event-store"]),
-    ("workers", &["domain", "schemas", "vault", "event-store", "messages"]),
-    ("api", &["domain", "schemas", "vault", "event-store", "projections", "messages"]),
+    ("workers", &["domain", "schemas", "vault", "event-store", "engine", "operations", "messages"]),
+    ("api", &["domain", "schemas", "vault", "event-store", "engine", "operations", "projections", "messages"]),
+    ("servers", &["domain", "vault", "event-store"]),
 ];
+
+/// The room of the tests' own servers.
+const OF_TESTS: &str = "servers";
 
 /// Crates that do I/O, read a clock or start threads: `domain` names none of them.
 const IO_CRATES: [&str; 19] = [
@@ -87,9 +94,19 @@ fn no_room_depends_on_one_above_it() {
         let forbidden: Vec<_> = named
             .iter()
             .filter(|name| rooms.contains(name.as_str()) && name.as_str() != room && !allowed.contains(&name.as_str()))
+            .filter(|name| name.as_str() != OF_TESTS)
             .collect();
         assert!(forbidden.is_empty(), "{room} must not depend on {forbidden:?}: see docs/architecture.md");
     }
+}
+
+#[test]
+fn only_tests_name_their_servers() {
+    let metadata = metadata();
+    for (room, _) in MAY_DEPEND_ON {
+        assert!(!dependencies(&metadata, room, false).contains(OF_TESTS), "{room} is built with {OF_TESTS}");
+    }
+    assert!(!dependencies(&metadata, "countersign", false).contains(OF_TESTS), "the binary is built with {OF_TESTS}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use event_store::testing::postgres::TestDatabase;
+use servers::postgres::TestDatabase;
 
 use crate::support::{Broker, Engines, MailCatcher, Person, ROLES, Server, Settings, Watcher, binary, eventually};
 

@@ -8,7 +8,8 @@ use domain::{
     state::Phase,
     values::{Channel, EmailAddress, Purpose},
 };
-use event_store::{codec, engine::ExecuteError};
+use engine::ExecuteError;
+use event_store::codec;
 use messages::{Code, Mail};
 use schemas::envelope::{RecordedEvent, StoredEvent, Version};
 

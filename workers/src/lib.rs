@@ -25,16 +25,12 @@ mod past;
 pub mod runner;
 mod sending;
 mod steps;
-#[cfg(feature = "testing")]
-pub mod testing;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use domain::values::Channel;
-use event_store::{
-    engine::Engine,
-    port::{Checkpoints, LogError},
-};
+use engine::Engine;
+use event_store::port::{Checkpoints, LogError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

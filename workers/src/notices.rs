@@ -9,7 +9,8 @@ use domain::{
     time::Seconds,
     values::{Channel, EmailAddress},
 };
-use event_store::{codec, engine::ExecuteError};
+use engine::ExecuteError;
+use event_store::codec;
 use messages::{Mail, Notice};
 use schemas::envelope::{RecordedEvent, StoredEvent, Version};
 

@@ -13,10 +13,8 @@ use domain::{
     time::Timestamp,
     values::{Caller, Origin},
 };
-use event_store::{
-    codec,
-    engine::{Engine, ExecuteError, Request},
-};
+use engine::{Engine, ExecuteError, Request};
+use event_store::codec;
 use messages::Catalogue;
 use schemas::envelope::{Metadata, Version};
 use uuid::Uuid;

@@ -9,8 +9,10 @@ use axum::{
     middleware::from_fn_with_state,
     routing::get,
 };
-use event_store::testing::{Fixture, Scratch};
-use projections::{ViewParts, Views, operations::Operations};
+use engine::testing::Fixture;
+use event_store::testing::Scratch;
+use operations::Operations;
+use projections::{ViewParts, Views};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;

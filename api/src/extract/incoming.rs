@@ -10,7 +10,7 @@ use domain::{
     time::Seconds,
     values::{Caller, Origin},
 };
-use event_store::engine::{self, Idempotency};
+use engine::{self, Idempotency};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 

@@ -9,7 +9,6 @@ use domain::{
     ids::{CommandId, EventId},
     values::{Caller, Origin},
 };
-use event_store::engine;
 use uuid::Uuid;
 
 use super::{RequestId, body, params::param};

@@ -13,7 +13,6 @@ use domain::{
     state::Account,
     values::Caller,
 };
-use event_store::engine;
 use serde::de::DeserializeOwned;
 use vault::{Token, TokenKind};
 

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::time::Timestamp;
-use event_store::engine::ExecuteError;
+use engine::ExecuteError;
 use serde::Serialize;
 
 use super::shapes::epoch_up;

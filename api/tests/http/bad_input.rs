@@ -2,7 +2,7 @@
 
 use api::ApiConfig;
 use domain::values::Scope;
-use event_store::testing::FixtureOptions;
+use engine::testing::FixtureOptions;
 use serde_json::{Value, json};
 
 use crate::server::{PASSWORD, Server};

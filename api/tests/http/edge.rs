@@ -2,8 +2,8 @@
 
 use api::{ApiConfig, DevInbox};
 use domain::{secret::Secret, values::Channel};
-use event_store::testing::FixtureOptions;
-use projections::operations::InboxMessage;
+use engine::testing::FixtureOptions;
+use operations::InboxMessage;
 use serde_json::json;
 
 use crate::server::Server;

@@ -10,7 +10,7 @@ use domain::{
     time::Seconds,
     values::{Caller, Channel},
 };
-use event_store::testing::FixtureOptions;
+use engine::testing::FixtureOptions;
 use schemas::envelope::Version;
 
 use crate::server::{Answer, Server};

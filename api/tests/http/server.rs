@@ -18,11 +18,10 @@ use domain::{
     time::Timestamp,
     values::{Caller, Channel, FreeText, Scope},
 };
-use event_store::{
-    port::Clock,
-    testing::{Fixture, FixtureOptions, Scratch},
-};
-use projections::{ViewParts, Views, operations::Operations};
+use engine::testing::{Fixture, FixtureOptions};
+use event_store::{port::Clock, testing::Scratch};
+use operations::Operations;
+use projections::{ViewParts, Views};
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;

@@ -54,7 +54,8 @@ CREATE INDEX receipts_by_expiry ON receipts (expires_at);
 
 /// Opens the file, creates it when it is not there, and brings it to the current version.
 pub(super) fn prepare(path: &Path, busy: Duration) -> Result<(), LogError> {
-    create_private(path)?;
+    // The file holds wrapped keys.
+    crate::private_file::create(path).map_err(|error| LogError::Unavailable(format!("{}: {error}", path.display())))?;
     let mut connection = connect(path, busy)?;
     let failed = |error| describe(path, &error);
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
@@ -89,15 +90,6 @@ pub(super) fn prepare(path: &Path, busy: Duration) -> Result<(), LogError> {
         transaction.pragma_update(None, "user_version", current).map_err(failed)?;
     }
     transaction.commit().map_err(failed)
-}
-
-/// The file holds wrapped keys: it is created for its owner alone (`SQLite` gives its companions the same mode).
-fn create_private(path: &Path) -> Result<(), LogError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| LogError::Unavailable(format!("{}: {error}", path.display())))
 }
 
 /// A connection that writes.

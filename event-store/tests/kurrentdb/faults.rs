@@ -6,16 +6,16 @@ use event_store::{
     kurrentdb::KurrentStore,
     port::{AppendError, EventLog, LogError},
     subscription::subscribe,
-    testing::{eventually, postgres::TestDatabase},
+    testing::eventually,
 };
 use schemas::envelope::{Position, Version};
+use servers::postgres::TestDatabase;
 
-use crate::{
-    append,
-    server::{FakeServer, Fault, Setup},
-    stream,
-    under_test::{Kurrent, options, side},
+use crate::{append, stream};
+use servers::kurrentdb::under_test::{Kurrent, options, side};
+use servers::kurrentdb::{
     wire::Place,
+    {FakeServer, Fault, Setup},
 };
 
 /// Asks until the server answers again.

@@ -3,12 +3,9 @@
 use event_store::port::{AppendError, EventLog, LogError};
 use schemas::envelope::{Position, Version};
 
-use crate::{
-    append,
-    server::{FakeServer, Setup},
-    stream,
-    under_test::Kurrent,
-};
+use crate::{append, stream};
+use servers::kurrentdb::under_test::Kurrent;
+use servers::kurrentdb::{FakeServer, Setup};
 
 fn assert_unreadable<T: std::fmt::Debug>(result: Result<T, LogError>, needle: &str) {
     let Err(LogError::Unreadable(message)) = result else { panic!("it was read: {result:?}") };

@@ -1,25 +1,19 @@
 //! The adapter of KurrentDB over the wire, against a server of the tests' own: the contract, what goes wrong
 //! on the way, and what stands in a log that others can write to.
 #![expect(clippy::unwrap_used, reason = "tests")]
-#![expect(clippy::result_large_err, reason = "the error of the protocol's library is")]
 
-mod engine;
 mod faults;
 mod foreign;
-mod journal;
 mod opening;
 mod receipts;
-mod server;
-mod under_test;
-mod wire;
 
-event_store::contract!(under_test::Kurrent);
+event_store::contract!(servers::kurrentdb::under_test::Kurrent);
 
 /// As `kurrentdb_contract.rs` does it over a real server.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_contract_holds_case_after_case_over_a_log_that_keeps_what_it_is_given() {
-    assert!(under_test::SERVER.set(server::FakeServer::start().await).is_ok());
-    for case in event_store::contract_cases!(under_test::Shared) {
+    assert!(servers::kurrentdb::under_test::SERVER.set(servers::kurrentdb::FakeServer::start().await).is_ok());
+    for case in event_store::contract_cases!(servers::kurrentdb::under_test::Shared) {
         (case.run)().await;
     }
 }

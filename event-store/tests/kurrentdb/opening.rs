@@ -5,12 +5,9 @@ use event_store::{kurrentdb::KurrentOptions, port::EventLog};
 use schemas::envelope::{Position, Version};
 use tokio::net::TcpListener;
 
-use crate::{
-    append,
-    server::{FakeServer, Setup},
-    stream,
-    under_test::{Kurrent, options, refusal},
-};
+use crate::{append, stream};
+use servers::kurrentdb::under_test::{Kurrent, options, refusal};
+use servers::kurrentdb::{FakeServer, Setup};
 
 /// `admin:changeit`, as it is sent.
 const AUTHORIZATION: &str = "Basic YWRtaW46Y2hhbmdlaXQ=";
@@ -78,9 +75,9 @@ async fn a_url_of_another_kind_and_a_file_that_is_not_there() {
 async fn the_right_password_and_a_server_that_does_not_tell_its_version_will_do() {
     let setup = Setup { authorization: Some(AUTHORIZATION.to_owned()), version: None, ..Setup::default() };
     let server = FakeServer::start_with(setup).await;
-    let database = event_store::testing::postgres::TestDatabase::fresh().await;
+    let database = servers::postgres::TestDatabase::fresh().await;
     let url = format!("esdb://admin:chang%65it@{}?tls=false", server.address);
-    let side = crate::under_test::side(&database).await;
+    let side = servers::kurrentdb::under_test::side(&database).await;
     let store = event_store::kurrentdb::KurrentStore::open(options(url), side).await.unwrap();
     let stream = stream();
     store.append(append(&stream, 0, 1)).await.unwrap();

@@ -11,13 +11,9 @@ use event_store::{
 };
 use schemas::envelope::Version;
 
-use crate::{
-    append,
-    server::{FakeServer, Fault},
-    stream,
-    under_test::Kurrent,
-    uuid,
-};
+use crate::{append, stream, uuid};
+use servers::kurrentdb::under_test::Kurrent;
+use servers::kurrentdb::{FakeServer, Fault};
 
 const KEY: [u8; 32] = [3; 32];
 const NOW: Timestamp = Timestamp::from_seconds(1_795_521_600);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{error::ViewError, feed, live::Views, row::Value, views::sessions::NAME};
 
 /// A session that has not ended absolutely. Whether it was unused too long is known with its last use, which
-/// [`Operations`](crate::operations::Operations) keeps.
+/// The room `operations` keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionRow {
     /// Its id.

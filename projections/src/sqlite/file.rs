@@ -10,7 +10,6 @@ use crate::{
     dialect::{self, Dialect, render},
     engine::Checkpoint,
     error::ViewError,
-    private_file,
     views::VIEWS,
 };
 
@@ -62,7 +61,7 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Option<String>), ViewErro
 
 fn examined(path: &Path) -> Result<Connection, ViewError> {
     let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
-    private_file::create(path).map_err(|error| ViewError::Unavailable(error.to_string()))?;
+    event_store::private_file::create(path).map_err(|error| ViewError::Unavailable(error.to_string()))?;
     let connection = open_writer(path)?;
     if !is_new {
         let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;

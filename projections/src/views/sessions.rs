@@ -1,5 +1,5 @@
 //! `sessions`: live sessions and access tokens. When each was last used is kept beside the log, by
-//! [`Operations`](crate::operations::Operations).
+//! `operations`.
 
 use domain::{
     events::Event,

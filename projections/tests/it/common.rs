@@ -32,8 +32,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vault::KeyRing;
 
-pub(crate) use crate::place::over_each_engine;
-pub use crate::place::{On, Place};
+pub(crate) use servers::over_each_engine;
+pub use servers::place::{On, Place};
 
 pub const SOON: Duration = Duration::from_secs(20);
 pub const ADDRESS: &str = "ada.lovelace@example.com";
@@ -98,7 +98,10 @@ impl World {
 
     /// Opens the views, as one more process.
     pub async fn open(&self) -> Views {
-        self.place.views(self.parts()).await
+        if self.place.database.is_some() {
+            return Views::postgres(self.place.connect().await, self.parts()).await.unwrap();
+        }
+        Views::sqlite(&self.path(), self.parts()).await.unwrap()
     }
 
     /// Changes rows behind the views' back.

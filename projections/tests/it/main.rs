@@ -2,8 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod common;
-mod operations;
-mod place;
 mod postgres;
 mod random;
 mod store;

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::common::*;
 use domain::{events::Event, values::MethodKind};
-use event_store::{port::EventLog, testing::postgres::PostgresServer};
+use event_store::port::EventLog;
 use projections::Views;
+use servers::postgres::PostgresServer;
 use tokio_util::sync::CancellationToken;
 
 impl World {

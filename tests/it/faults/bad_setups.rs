@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use workers::testing::NatsServer;
+use servers::nats::NatsServer;
 
 use crate::support::{MailCatcher, Person, Server, Settings, Setup};
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use event_store::testing::postgres::PostgresServer;
+use servers::postgres::PostgresServer;
 
 use super::{
     fake_gateway::FakeGateway,

@@ -7,9 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use event_store::testing::postgres::{self, TestDatabase};
+use servers::nats::NatsServer;
+use servers::postgres::{self, TestDatabase};
 use tokio::sync::Mutex;
-use workers::testing::NatsServer;
 
 use super::{MailCatcher, Server, Settings};
 

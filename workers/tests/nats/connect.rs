@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use domain::secret::Secret;
-use workers::{
-    nats::{Auth, Broker, BrokerError, NatsOptions},
-    testing::NatsServer,
-};
+use servers::nats::NatsServer;
+use workers::nats::{Auth, Broker, BrokerError, NatsOptions};
 
 async fn refused(options: &NatsOptions) -> BrokerError {
     let error = Broker::connect(options).await.expect_err("it cannot be used");

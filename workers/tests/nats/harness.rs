@@ -6,11 +6,11 @@ use async_nats::jetstream::{Context, message::StreamMessage};
 use domain::ids::AccountId;
 use event_store::testing::eventually;
 use schemas::{envelope::Position, public::CloudEvent};
+use servers::nats::NatsServer;
 use workers::{
     Gateways, Role, Source,
     backoff::Backoff,
     nats::{Broker, DEAD_STREAM, EVENTS_STREAM, NatsOptions, relay},
-    testing::NatsServer,
 };
 
 use crate::support::{Ordered, Running, World};

@@ -8,10 +8,8 @@ use domain::secret::Secret;
 use event_store::testing::Scratch;
 use nkeys::KeyPair;
 use serde_json::{Value, json};
-use workers::{
-    nats::{Auth, Broker, NatsOptions},
-    testing::NatsServer,
-};
+use servers::nats::NatsServer;
+use workers::nats::{Auth, Broker, NatsOptions};
 
 /// A JWT as NATS has them: signed by an `NKey`, made by hand.
 fn jwt(issuer: &KeyPair, subject: &KeyPair, name: &str, nats: &Value) -> String {

@@ -10,7 +10,7 @@ use domain::{
     secret::Secret,
     values::{Caller, Origin, Purpose},
 };
-use event_store::engine::Request;
+use engine::Request;
 use workers::{
     Gateways, Role, SmsGateway,
     gateways::webhook::{WebhookGateway, WebhookOptions},

@@ -13,7 +13,6 @@ use domain::{
     ids::{AccountId, StreamId},
     values::{Caller, Scope},
 };
-use event_store::engine;
 use projections::queries::Reveal;
 
 use crate::{problem::Problem, state::AppState};

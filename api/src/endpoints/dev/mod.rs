@@ -12,7 +12,7 @@ use axum::{
     http::{header, request::Parts, uri::Authority},
 };
 use domain::{secret::SecretText, time::Timestamp, values::Channel};
-use projections::operations::InboxMessage;
+use operations::InboxMessage;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -9,7 +9,7 @@ use domain::{
     secret::SecretText,
     values::{Caller, FactorKind},
 };
-use event_store::engine::{ResetAttempt, ResetTicket};
+use engine::{ResetAttempt, ResetTicket};
 use serde::Deserialize;
 use vault::TokenKind;
 

@@ -1,7 +1,7 @@
 //! Whatever is sent, the answer has the contract's form, and nothing is half done.
 
 use api::{ApiConfig, DevInbox};
-use event_store::testing::FixtureOptions;
+use engine::testing::FixtureOptions;
 use serde_json::json;
 
 use super::with_app;

@@ -14,11 +14,11 @@ use domain::{
     time::{Seconds, Timestamp},
     values::{Actor, Challenge, Channel, Country, EmailAddress, NumberPrefix, Purpose},
 };
+use engine::{Engine, testing::Fixture};
 use event_store::{
     codec,
-    engine::Engine,
     port::{Append, Checkpoints, Clock, Expected},
-    testing::{Fixture, ManualClock, MemoryCheckpoints, eventually},
+    testing::{ManualClock, MemoryCheckpoints, eventually},
 };
 use schemas::envelope::{Metadata, Position, Version};
 use tokio::task::JoinHandle;

@@ -1,0 +1,135 @@
+//! Addresses: who holds one, claiming it, giving it back.
+//!
+//! The stream of an address is named by its keyed hash. Erasing the account that holds an address
+//! destroys the key of that stream, and no key is ever made again for a stream; so whoever uses the
+//! address next gets the next stream of the same hash: `email-<hash>`, `email-<hash>-2`, and so on.
+//! The current one is the first whose key was not destroyed.
+
+use std::future::Future;
+
+use domain::{
+    claim::{ClaimCommand, EmailClaim},
+    events::{Event, RevocationReason},
+    evidence::Claim,
+    ids::{AccountId, AddressHash, StreamId},
+    outcome::Refusal,
+    secret::to_hex,
+    state::{Account, Phase},
+    time::Timestamp,
+    values::EmailAddress,
+};
+
+use crate::{Engine, ExecuteError, Request};
+use event_store::keys::{KeyState, KeysError};
+
+/// Erasures of one address that are looked through before something must be wrong.
+const STREAMS_OF_AN_ADDRESS: u32 = 1_000;
+
+impl Engine {
+    /// The account that holds an address.
+    pub async fn account_of(&self, email: &EmailAddress) -> Result<Option<AccountId>, ExecuteError> {
+        let stream = self.stream_of(email).await?;
+        Ok(self.load_stream::<EmailClaim>(&stream).await?.state.account())
+    }
+
+    /// The current stream of an address; a minute after an erasure at the latest.
+    pub(crate) async fn stream_of(&self, email: &EmailAddress) -> Result<StreamId, ExecuteError> {
+        let hash = self.address_hash(email);
+        first_living(&hash, |stream| async move { self.keys().state(&stream).await }).await
+    }
+
+    async fn stream_of_now(&self, email: &EmailAddress) -> Result<StreamId, ExecuteError> {
+        let hash = self.address_hash(email);
+        first_living(&hash, |stream| async move { self.keys().state_in_store(&stream).await }).await
+    }
+
+    /// Keyed hash of an address.
+    pub(crate) fn address_hash(&self, email: &EmailAddress) -> String {
+        to_hex(&self.keys().ring().lookup_hash("email", &email.canonical()))
+    }
+
+    /// Claims an address for an account, at this moment of the account's own time.
+    pub(crate) async fn claim(
+        &self,
+        email: &EmailAddress,
+        account: AccountId,
+        request: &Request,
+        at: Timestamp,
+    ) -> Result<Claim, ExecuteError> {
+        loop {
+            let stream = self.stream_of_now(email).await?;
+            let holder = self.load_now::<EmailClaim>(&stream).await?.state.account();
+            let holder_completed = match holder {
+                Some(holder) => self.uses(holder, email).await?,
+                None => false,
+            };
+            let command = ClaimCommand::Claim { account_id: account, holder_completed };
+            // Boxed: executing an account's command claims an address, which executes a command.
+            let executed = Box::pin(self.execute_on::<EmailClaim>(&stream, &command, &request.inner())).await?;
+            match executed.outcome {
+                // An erasure that came between destroyed the claim together with the key.
+                Ok(_) if matches!(self.keys().state_in_store(&stream).await?, KeyState::Erased) => {}
+                Ok(_) => return Ok(Claim::Held { at }),
+                Err(Refusal::Conflict) => return Ok(Claim::HeldByAnother),
+                Err(refusal) => return Err(ExecuteError::Internal(format!("a claim was refused: {refusal}"))),
+            }
+        }
+    }
+
+    /// Whether an account has confirmed this address, as of now.
+    async fn uses(&self, account: AccountId, email: &EmailAddress) -> Result<bool, ExecuteError> {
+        let loaded = self.load_now::<Account>(&StreamId::Account(account)).await?;
+        let address = loaded.state.email.as_ref().and_then(|address| address.known());
+        Ok(loaded.state.phase == Phase::Confirmed
+            && address.is_some_and(|address| address.canonical() == email.canonical()))
+    }
+
+    /// Gives an address back, when the account holds it.
+    pub(crate) async fn release(
+        &self,
+        email: &EmailAddress,
+        account: AccountId,
+        reason: RevocationReason,
+        request: &Request,
+    ) -> Result<StreamId, ExecuteError> {
+        let stream = self.stream_of(email).await?;
+        let command = ClaimCommand::Release { account_id: account, reason };
+        let executed = Box::pin(self.execute_on::<EmailClaim>(&stream, &command, &request.inner())).await?;
+        match executed.outcome {
+            Ok(_) => Ok(stream),
+            Err(refusal) => Err(ExecuteError::Internal(format!("a release was refused: {refusal}"))),
+        }
+    }
+
+    /// What an account's events mean for its addresses and keys. They are on record; what fails here is
+    /// done again by whoever follows the log, or shown by `doctor`.
+    pub(crate) async fn follow_up(&self, account: AccountId, before: &Account, events: &[Event], request: &Request) {
+        for event in events {
+            let done = match event {
+                Event::EmailChanged(_) => match before.email.as_ref().and_then(|address| address.known()) {
+                    Some(old) => self.release(old, account, RevocationReason::EmailChanged, request).await.map(drop),
+                    None => Ok(()),
+                },
+                Event::AccountErased(_) => self.erase_after(account).await,
+                _ => continue,
+            };
+            if let Err(error) = done {
+                tracing::error!(%error, account_id = %account, event = event.name(), "what follows an event failed");
+            }
+        }
+    }
+}
+
+async fn first_living<F>(hash: &str, state: impl Fn(StreamId) -> F) -> Result<StreamId, ExecuteError>
+where
+    F: Future<Output = Result<KeyState, KeysError>>,
+{
+    for number in 1..=STREAMS_OF_AN_ADDRESS {
+        let name = if number == 1 { hash.to_owned() } else { format!("{hash}-{number}") };
+        let stream = StreamId::Email(AddressHash(name));
+        if !matches!(state(stream.clone()).await?, KeyState::Erased) {
+            return Ok(stream);
+        }
+    }
+    Err(ExecuteError::Internal("an address was erased too often".to_owned()))
+}

@@ -1,0 +1,54 @@
+//! Reading back: a stream's events, and an account as of a moment.
+
+use domain::{
+    decision::Decider,
+    ids::{AccountId, StreamId},
+    state::Account,
+    time::Timestamp,
+};
+use schemas::envelope::{RecordedEvent, Version};
+
+use crate::{Engine, ExecuteError};
+use event_store::codec;
+
+const PAGE: usize = 500;
+
+impl Engine {
+    /// Events of a stream after a version, opened.
+    pub async fn history(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, ExecuteError> {
+        let stored = self.log().read_stream(stream, after, limit).await?;
+        let key = self.keys().key(stream).await?;
+        Ok(stored.iter().map(|event| codec::decode(event, key.as_ref())).collect::<Result<_, _>>()?)
+    }
+
+    /// An account as it was at a moment, with the version it had; `None` before its first event.
+    pub async fn account_as_of(
+        &self,
+        account: AccountId,
+        at: Timestamp,
+    ) -> Result<Option<(Account, Version)>, ExecuteError> {
+        let stream = StreamId::Account(account);
+        let key = self.keys().key(&stream).await?;
+        let (mut state, mut version) = (Account::default(), Version::NONE);
+        loop {
+            let page = self.log().read_stream(&stream, version, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            for stored in &page {
+                let happened_at = codec::decode_metadata(stored, None)?.at;
+                if happened_at > at {
+                    return Ok((version > Version::NONE).then_some((state, version)));
+                }
+                state = state.evolve(&codec::decode_event(stored, key.as_ref())?, happened_at);
+                version = stored.version;
+            }
+            if is_last {
+                return Ok((version > Version::NONE).then_some((state, version)));
+            }
+        }
+    }
+}

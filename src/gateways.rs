@@ -2,22 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use api::ReceiptSources;
+use api::ReceiptVerifiers;
+use domain::delivery::ReceiptVerifier;
 use workers::{
     EmailGateway, Gateways, InboxGateway, SmsGateway,
     gateways::{
         InvalidOption,
-        receipts::ReceiptVerifier,
         smtp::{SmtpGateway, SmtpOptions, SmtpTls},
         twilio::{TwilioGateway, TwilioOptions, TwilioReceipts, TwilioSender},
         webhook::{WebhookGateway, WebhookOptions, WebhookReceipts},
     },
 };
 
-use crate::{
-    adapters::GatewayReceipts,
-    config::{self, Config, ConfigError, Sms, Smtp},
-};
+use crate::config::{self, Config, ConfigError, Sms, Smtp};
 
 /// A gateway's answer is waited for so long, unless the settings say otherwise.
 const SMS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,7 +67,7 @@ impl Carriers {
 }
 
 /// Those who read the receipts of these gateways.
-pub fn receipts(config: &Config) -> Result<ReceiptSources, ConfigError> {
+pub fn receipts(config: &Config) -> Result<ReceiptVerifiers, ConfigError> {
     let mut verifiers: Vec<Arc<dyn ReceiptVerifier>> = Vec::new();
     for (place, settings) in config.sms.iter().enumerate() {
         match options(config, settings) {
@@ -84,8 +81,7 @@ pub fn receipts(config: &Config) -> Result<ReceiptSources, ConfigError> {
             Options::Inbox => {}
         }
     }
-    let sources = verifiers.into_iter().map(|verifier| Arc::new(GatewayReceipts(verifier)) as _).collect();
-    Ok(ReceiptSources::new(sources))
+    Ok(ReceiptVerifiers::new(verifiers))
 }
 
 /// The mail server, when there is one.

@@ -1,6 +1,5 @@
 //! The binary `countersign`: command line, settings, telemetry, and the wiring of the rooms.
 
-mod adapters;
 #[cfg(feature = "nats")]
 mod broker;
 mod cli;

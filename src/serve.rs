@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use api::{ApiConfig, ApiState, ReceiptSources};
+use api::{ApiConfig, ApiState, ReceiptVerifiers};
 use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::Views;
@@ -19,7 +19,6 @@ use workers::{InboxGateway, Source, WorkersConfig};
 
 use crate::{
     Failure,
-    adapters::SealedInbox,
     config::{Config, ConfigError, DevInbox, EventLogEngine, Role},
     engines::{Opened, Opening},
     gateways::{self, Carriers},
@@ -105,7 +104,7 @@ struct Serving<'a> {
     config: &'a Config,
     opened: &'a Opened,
     views: &'a Arc<Views>,
-    receipts: ReceiptSources,
+    receipts: ReceiptVerifiers,
 }
 
 fn spawn_api(
@@ -199,8 +198,8 @@ fn spawn_workers(
     if roles.is_empty() {
         return;
     }
-    let inbox = SealedInbox(Arc::clone(&opened.operations));
-    let gateways = carriers.over(InboxGateway::new(Arc::new(inbox)));
+    let inbox: Arc<dyn workers::Inbox> = Arc::<operations::Operations>::clone(&opened.operations);
+    let gateways = carriers.over(InboxGateway::new(inbox));
     let catalogue = workers::Catalogue::new(workers::Language::En, &config.issuer, domain(config));
     let workers = WorkersConfig { roles, source, ..WorkersConfig::new(gateways, catalogue) };
     let engine = opened.engine.clone();

@@ -23,7 +23,7 @@ use axum::{Router, middleware::from_fn_with_state};
 
 pub use self::{
     problem::Code,
-    receipts::{CallBack, Receipt, ReceiptRefused, ReceiptSource, ReceiptSources},
+    receipts::ReceiptVerifiers,
     state::{ApiConfig, ApiState, DevInbox},
 };
 use self::{problem::Problem, state::AppState};

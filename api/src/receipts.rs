@@ -1,68 +1,33 @@
-//! Delivery receipts: the port to whatever reads a gateway's call-backs. Which gateways there are, and how each
-//! signs, is not this room's to know.
+//! Delivery receipts: who reads each gateway's call-backs. Which gateways there are, and how each signs, is not this
+//! room's to know.
 
 use std::{fmt, sync::Arc};
 
 use axum::http::HeaderMap;
-use domain::{delivery::DeliveryCommand, ids::EventId, time::Timestamp};
-
-/// A request that says it is a gateway's.
-#[derive(Clone, Copy)]
-pub struct CallBack<'a> {
-    /// The query of its address, undecoded, without the question mark.
-    pub query: &'a str,
-    /// Its headers.
-    pub headers: &'a HeaderMap,
-    /// Its body.
-    pub body: &'a [u8],
-    /// Now.
-    pub now: Timestamp,
-}
-
-/// A receipt whose signature is good.
-#[derive(Debug, Clone)]
-pub struct Receipt {
-    /// The order.
-    pub order_id: EventId,
-    /// The try.
-    pub attempt: u32,
-    /// What is to be recorded of it, if anything.
-    pub command: Option<DeliveryCommand>,
-}
-
-/// A call-back that is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReceiptRefused {
-    /// It does not come from the gateway.
-    Forged,
-    /// It names no delivery.
-    Unreadable,
-}
-
-/// Reads the call-backs of one gateway.
-pub trait ReceiptSource: Send + Sync + 'static {
-    /// The gateway's name, as in the path.
-    fn gateway(&self) -> &str;
-    /// The receipt, when the gateway signed it.
-    fn read(&self, call_back: &CallBack<'_>) -> Result<Receipt, ReceiptRefused>;
-}
+use domain::delivery::ReceiptVerifier;
 
 /// The gateways that send receipts.
 #[derive(Clone, Default)]
-pub struct ReceiptSources(Arc<[Arc<dyn ReceiptSource>]>);
+pub struct ReceiptVerifiers(Arc<[Arc<dyn ReceiptVerifier>]>);
 
-impl ReceiptSources {
+impl ReceiptVerifiers {
     /// These gateways.
-    pub fn new(sources: Vec<Arc<dyn ReceiptSource>>) -> Self {
-        Self(sources.into())
+    pub fn new(verifiers: Vec<Arc<dyn ReceiptVerifier>>) -> Self {
+        Self(verifiers.into())
     }
-    pub(crate) fn of(&self, gateway: &str) -> Option<Arc<dyn ReceiptSource>> {
-        self.0.iter().find(|source| source.gateway() == gateway).cloned()
+    pub(crate) fn of(&self, gateway: &str) -> Option<&dyn ReceiptVerifier> {
+        self.0.iter().find(|verifier| verifier.gateway() == gateway).map(AsRef::as_ref)
     }
 }
 
-impl fmt::Debug for ReceiptSources {
+impl fmt::Debug for ReceiptVerifiers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|source| source.gateway())).finish()
+        f.debug_list().entries(self.0.iter().map(|verifier| verifier.gateway())).finish()
     }
+}
+
+/// The value of a header. One that is given twice may be signed once: it is as if it were not there.
+pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
 }

@@ -14,7 +14,7 @@ use projections::Views;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{problem::Problem, receipts::ReceiptSources};
+use crate::{problem::Problem, receipts::ReceiptVerifiers};
 
 /// API keys that are kept ready.
 const KEYS_KEPT: usize = 1_000;
@@ -48,7 +48,7 @@ pub struct ApiConfig {
     /// Who may read the development inbox.
     pub dev_inbox: DevInbox,
     /// The gateways that send receipts.
-    pub receipts: ReceiptSources,
+    pub receipts: ReceiptVerifiers,
     /// The largest body in bytes.
     pub body_limit: usize,
     /// A request that takes longer is answered as unavailable. Streams of events are exempt once they began.
@@ -65,7 +65,7 @@ impl Default for ApiConfig {
             drop_in: true,
             trusted_proxies: Vec::new(),
             dev_inbox: DevInbox::Off,
-            receipts: ReceiptSources::default(),
+            receipts: ReceiptVerifiers::default(),
             body_limit: 64 * 1024,
             request_timeout: Duration::from_secs(30),
             view_wait: Duration::from_secs(2),

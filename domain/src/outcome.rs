@@ -97,14 +97,35 @@ pub enum Outcome {
     SendClaimed {
         /// 1 for the first try.
         attempt: u32,
+        /// The gateway that it is to go to.
+        provider: String,
     },
     /// The order was carried out, or is being carried out by another.
     SendTaken {
         /// An attempt of unknown outcome may be repeated then.
         retry_at: Option<Timestamp>,
     },
+    /// No gateway is left that the order may go to.
+    NoGatewayLeft,
+    /// The try is over, without success.
+    SendFailed {
+        /// What follows.
+        next: NextTry,
+    },
     /// Done, with nothing to tell.
     Done,
+}
+
+/// What follows a try that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NextTry {
+    /// The next gateway is asked at once.
+    AtOnce,
+    /// A gateway is asked again after a while.
+    PutOff,
+    /// None.
+    Never,
 }
 
 /// A code that was ordered.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{
-    delivery::{Delivery, Order},
+    delivery::{AttemptState, Delivery, Order},
     ids::{AccountId, EventId, StreamId},
     secret::SecretText,
     state::Phase,
@@ -44,10 +44,9 @@ impl Codes {
         if ordered_code(&sealed.event).is_none_or(|ordered| ordered.challenge.channel != self.channel) {
             return Ok(Verdict::Done);
         }
-        let past = match self.office.open_send(stored.id).await? {
-            Ok(past) => past,
-            Err(verdict) => return Ok(verdict),
-        };
+        if let Some(verdict) = self.office.nothing_to_do(stored.id).await? {
+            return Ok(verdict);
+        }
         // Without its key the account is erased, and with it every code that was on its way.
         let Some(key) = self.office.engine.keys().key(&sealed.stream).await? else {
             return Ok(Verdict::Done);
@@ -76,7 +75,7 @@ impl Codes {
             unreceipted,
             backoff: self.office.options.code_backoff,
         };
-        self.office.carry_out(&send, &past).await
+        self.office.carry_out(&send).await
     }
 
     async fn message(
@@ -154,8 +153,7 @@ impl Codes {
         });
         let Some(last) = last else { return Ok(None) };
         let delivery = engine.load_stream::<Delivery>(&StreamId::Delivery(last.id)).await?.state;
-        let attempt =
-            delivery.last.as_ref().filter(|attempt| attempt.state != domain::delivery::AttemptState::Delivered);
+        let attempt = delivery.last().filter(|attempt| attempt.state != AttemptState::Delivered);
         Ok(attempt.map(|attempt| attempt.provider.clone()))
     }
 }

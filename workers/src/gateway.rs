@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use domain::{secret::SecretText, time::Timestamp, values::Channel};
+use domain::{delivery::FailureKind, secret::SecretText, time::Timestamp, values::Channel};
 use uuid::Uuid;
 
 /// No gateway may take longer to answer. Below [`domain::delivery::SEND_TIMEOUT`] by what it takes to record it, or
@@ -73,17 +73,6 @@ pub struct Accepted {
     pub is_delivered: bool,
 }
 
-/// What a failure means for the next try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureKind {
-    /// This gateway will never take this message: ask the next one.
-    Hard,
-    /// It did not answer in time; it may have taken the message. Ask the next one.
-    TimedOut,
-    /// It did not take the message now: ask again after a while.
-    Transient,
-}
-
 /// A gateway did not take the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.recorded_reason())]
@@ -94,10 +83,6 @@ pub struct GatewayError {
     pub reason: &'static str,
 }
 
-const HARD: &str = "hard.";
-const TIMED_OUT: &str = "timed_out";
-const TRANSIENT: &str = "transient.";
-
 impl GatewayError {
     /// It will never take this message.
     pub const fn hard(reason: &'static str) -> Self {
@@ -105,42 +90,16 @@ impl GatewayError {
     }
     /// It did not answer in time.
     pub const fn timed_out() -> Self {
-        Self { kind: FailureKind::TimedOut, reason: TIMED_OUT }
+        Self { kind: FailureKind::TimedOut, reason: FailureKind::TimedOut.name() }
     }
     /// It did not take the message now.
     pub const fn transient(reason: &'static str) -> Self {
         Self { kind: FailureKind::Transient, reason }
     }
 
-    /// The reason as `CodeDeliveryFailed` keeps it: kind and word, so that whoever takes the order next
-    /// (after a restart, on another machine) knows which gateways are out.
+    /// The reason as history keeps it.
     pub fn recorded_reason(&self) -> String {
-        match self.kind {
-            FailureKind::Hard => [HARD, self.reason].concat(),
-            FailureKind::TimedOut => TIMED_OUT.to_owned(),
-            FailureKind::Transient => [TRANSIENT, self.reason].concat(),
-        }
-    }
-}
-
-impl FailureKind {
-    /// The kind within a recorded reason.
-    pub fn of_recorded(reason: &str) -> Self {
-        if reason.starts_with(HARD) {
-            Self::Hard
-        } else if reason == TIMED_OUT {
-            Self::TimedOut
-        } else {
-            Self::Transient
-        }
-    }
-    /// A short stable word, for metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hard => "hard",
-            Self::TimedOut => TIMED_OUT,
-            Self::Transient => "transient",
-        }
+        self.kind.recorded(self.reason)
     }
 }
 
@@ -202,12 +161,18 @@ impl Gateways {
         }
     }
 
-    /// Hands a message to the gateway at this place of its channel's order.
-    pub(crate) async fn send(&self, index: usize, message: &Message) -> Result<Accepted, GatewayError> {
+    /// Hands a message to the gateway of this name.
+    pub(crate) async fn send(&self, name: &str, message: &Message) -> Result<Accepted, GatewayError> {
         const MISSING: GatewayError = GatewayError::hard("no_gateway");
         match message {
-            Message::Sms(message) => self.sms.get(index).ok_or(MISSING)?.send(message).await,
-            Message::Email(message) => self.email.get(index).ok_or(MISSING)?.send(message).await,
+            Message::Sms(message) => {
+                let gateway = self.sms.iter().find(|gateway| gateway.name() == name);
+                gateway.ok_or(MISSING)?.send(message).await
+            }
+            Message::Email(message) => {
+                let gateway = self.email.iter().find(|gateway| gateway.name() == name);
+                gateway.ok_or(MISSING)?.send(message).await
+            }
         }
     }
 }
@@ -218,19 +183,5 @@ impl fmt::Debug for Gateways {
             .field("sms", &self.names(Channel::Sms))
             .field("email", &self.names(Channel::Email))
             .finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_recorded_reason_tells_its_kind_again() {
-        for error in [GatewayError::hard("invalid_number"), GatewayError::timed_out(), GatewayError::transient("busy")]
-        {
-            assert_eq!(FailureKind::of_recorded(&error.recorded_reason()), error.kind);
-        }
-        assert_eq!(GatewayError::hard("invalid_number").to_string(), "hard.invalid_number");
     }
 }

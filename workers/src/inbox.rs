@@ -3,35 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use domain::{secret::SecretText, time::Timestamp, values::Channel};
-use uuid::Uuid;
+use domain::values::Channel;
+use operations::{InboxMessage, Operations};
 
 use crate::gateway::{Accepted, EmailGateway, EmailMessage, GatewayError, SmsGateway, SmsMessage};
-
-/// A message as the inbox page shows it. `Debug` shows only its id.
-#[derive(Clone)]
-pub struct InboxMessage {
-    /// Names the send: the same message put twice is shown once.
-    pub id: Uuid,
-    /// How it would have travelled.
-    pub channel: Channel,
-    /// The address or number.
-    pub to: String,
-    /// The subject of a mail.
-    pub subject: Option<String>,
-    /// The words.
-    pub body: SecretText,
-    /// The code within.
-    pub code: Option<SecretText>,
-    /// When it was sent.
-    pub at: Timestamp,
-}
-
-impl fmt::Debug for InboxMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[inbox message {}]", self.id)
-    }
-}
 
 /// The inbox cannot be written now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +18,13 @@ pub struct InboxUnavailable;
 pub trait Inbox: Send + Sync + 'static {
     /// Keeps a message; one of the same id takes its place.
     async fn put(&self, message: InboxMessage) -> Result<(), InboxUnavailable>;
+}
+
+#[async_trait]
+impl Inbox for Operations {
+    async fn put(&self, message: InboxMessage) -> Result<(), InboxUnavailable> {
+        self.inbox_put(message).await.map_err(|_| InboxUnavailable)
+    }
 }
 
 /// The gateway of both channels over an [`Inbox`]. What is put there is shown at once, so it counts as

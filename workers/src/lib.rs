@@ -10,7 +10,6 @@
 pub mod backoff;
 mod codes;
 mod erasures;
-pub mod failover;
 pub mod gateway;
 pub mod gateways;
 pub mod inbox;
@@ -21,7 +20,6 @@ pub mod meters;
 pub mod nats;
 mod notices;
 pub mod orders;
-mod past;
 pub mod runner;
 mod sending;
 mod steps;
@@ -34,12 +32,14 @@ use event_store::port::{Checkpoints, LogError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use gateway::{Accepted, EmailGateway, EmailMessage, FailureKind, GatewayError, Gateways, SmsGateway, SmsMessage};
-pub use inbox::{Inbox, InboxGateway, InboxMessage, InboxUnavailable};
+pub use domain::delivery::FailureKind;
+pub use gateway::{Accepted, EmailGateway, EmailMessage, GatewayError, Gateways, SmsGateway, SmsMessage};
+pub use inbox::{Inbox, InboxGateway, InboxUnavailable};
 pub use messages::{Catalogue, Language};
 #[cfg(feature = "nats")]
 pub use nats::relay;
 pub use notices::{NOTICE_LIVES, NOTICE_SUBJECT};
+pub use operations::InboxMessage;
 pub use runner::RunnerOptions;
 pub use sending::SendOptions;
 

@@ -73,10 +73,9 @@ impl Notices {
         address: Address,
     ) -> Result<Verdict, ExecuteError> {
         let StreamId::Account(account_id) = recorded.stream else { return Ok(Verdict::Done) };
-        let past = match self.office.open_send(order_id).await? {
-            Ok(past) => past,
-            Err(verdict) => return Ok(verdict),
-        };
+        if let Some(verdict) = self.office.nothing_to_do(order_id).await? {
+            return Ok(verdict);
+        }
         let to = match address {
             Address::Known(address) => address,
             Address::Current => self.current(account_id).await?,
@@ -109,7 +108,7 @@ impl Notices {
             unreceipted: None,
             backoff: self.office.options.notice_backoff,
         };
-        self.office.carry_out(&send, &past).await
+        self.office.carry_out(&send).await
     }
 
     /// The account's address, if it was ever confirmed: nobody else's mailbox hears of an account.

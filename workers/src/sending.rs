@@ -7,9 +7,10 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    delivery::{Delivery, DeliveryCommand, Order},
+    decision::Decider,
+    delivery::{Delivery, DeliveryCommand, Order, Routes},
     ids::{CommandId, EventId, StreamId},
-    outcome::Outcome,
+    outcome::{NextTry, Outcome},
     time::Timestamp,
     values::{Caller, Origin},
 };
@@ -21,11 +22,9 @@ use uuid::Uuid;
 
 use crate::{
     backoff::Backoff,
-    failover::{Route, Try, TryEnd, route},
-    gateway::{Accepted, FailureKind, GatewayError, Gateways, LONGEST_ANSWER, Message},
+    gateway::{Accepted, GatewayError, Gateways, LONGEST_ANSWER, Message},
     jobs::Verdict,
     meters,
-    past::Past,
     steps::{Step, command_id},
 };
 
@@ -33,7 +32,7 @@ use crate::{
 /// on the clock of the log, which need not run like this machine's.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Events of one delivery stream that are read: many times what [`crate::failover::MAX_TRIES`] can make.
+/// Events of one delivery stream that are read: many times what [`domain::delivery::MAX_TRIES`] can make.
 const MOST_EVENTS: usize = 1_000;
 
 /// Tries to record a gateway's yes before it is left as an unknown outcome.
@@ -90,69 +89,78 @@ pub(crate) struct Send<'a> {
 }
 
 impl Office {
-    /// What stands on record of a send, unless there is nothing to do now: then the verdict.
-    pub async fn open_send(&self, order: EventId) -> Result<Result<Past, Verdict>, ExecuteError> {
+    /// The verdict, where what stands on record of a send leaves nothing to do now.
+    pub async fn nothing_to_do(&self, order: EventId) -> Result<Option<Verdict>, ExecuteError> {
         // Nothing in a delivery stream is personal: it is read without a key, and has none.
         let stored = self.engine.log().read_stream(&StreamId::Delivery(order), Version::NONE, MOST_EVENTS).await?;
-        let history = stored.iter().map(|event| codec::decode(event, None)).collect::<Result<Vec<_>, _>>()?;
-        let past = Past::of(&history);
+        let delivery = stored.iter().try_fold(Delivery::default(), |delivery, event| {
+            codec::decode(event, None).map(|recorded| delivery.evolve(&recorded.event, recorded.metadata.at))
+        })?;
         let now = self.engine.now();
-        Ok(match past.taken_until(now) {
-            _ if past.is_over => Err(Verdict::Done),
-            Some(until) => Err(look_again(until, now)),
-            None => Ok(past),
+        Ok(if delivery.is_over() {
+            Some(Verdict::Done)
+        } else {
+            delivery.taken_until(now).map(|until| look_again(until, now))
         })
     }
 
     /// Carries out a send as far as it gets now.
-    pub async fn carry_out(&self, send: &Send<'_>, past: &Past) -> Result<Verdict, ExecuteError> {
+    pub async fn carry_out(&self, send: &Send<'_>) -> Result<Verdict, ExecuteError> {
         let channel = send.order.channel;
-        let names = self.gateways.names(channel);
-        let mut tries = past.counted();
+        let gateways = self.gateways.names(channel).into_iter().map(str::to_owned).collect();
+        let routes = Routes { gateways, unreceipted: send.unreceipted.clone() };
         loop {
-            let Route::Gateway(index) = route(&names, &tries, send.unreceipted.as_deref()) else {
-                tracing::warn!(order = %send.order.order_id, "no gateway is left for an order");
-                return Ok(Verdict::Done);
-            };
-            let provider = names.get(index).copied().unwrap_or_default();
-            let start = DeliveryCommand::StartSend { order: send.order.clone(), provider: provider.to_owned() };
+            let start = DeliveryCommand::StartSend { order: send.order.clone(), routes: routes.clone() };
             let claim = CommandId(self.fresh_id()?);
-            let attempt = match self.command(send, claim, &start).await? {
-                Outcome::SendClaimed { attempt } => attempt,
+            let (attempt, provider) = match self.command(send, claim, &start).await? {
+                Outcome::SendClaimed { attempt, provider } => (attempt, provider),
                 Outcome::SendTaken { retry_at: Some(at) } => return Ok(look_again(at, self.engine.now())),
+                Outcome::NoGatewayLeft => {
+                    tracing::warn!(order = %send.order.order_id, "no gateway is left for an order");
+                    return Ok(Verdict::Done);
+                }
                 _ => return Ok(Verdict::Done),
             };
-            match self.hand_over(index, &send.message.of_attempt(attempt, self.engine.now())).await {
+            match self.hand_over(&provider, &send.message.of_attempt(attempt, self.engine.now())).await {
                 Ok(accepted) => {
-                    meters::dispatched(channel, provider, send.order.ordered_at, self.engine.now());
+                    meters::dispatched(channel, &provider, send.order.ordered_at, self.engine.now());
                     tracing::debug!(order = %send.order.order_id, provider, attempt, "sent");
                     return self.record_dispatch(send, attempt, accepted).await;
                 }
                 Err(error) => {
-                    meters::sent(channel, provider, error.kind.name());
-                    tries.push(Try { provider: provider.to_owned(), end: TryEnd::Failed(error.kind) });
-                    let next = route(&names, &tries, send.unreceipted.as_deref());
-                    let wait = match (error.kind, next) {
-                        (_, Route::GiveUp) => None,
-                        (FailureKind::Hard | FailureKind::TimedOut, Route::Gateway(_)) => Some(Duration::ZERO),
-                        (FailureKind::Transient, Route::Gateway(_)) => {
-                            Some(send.backoff.after(count(tries.len()), send.order.order_id.0))
-                        }
-                    }
-                    .filter(|wait| later(self.engine.now(), *wait) < send.order.deadline);
-                    let reason = error.recorded_reason();
-                    let is_final = wait.is_none();
-                    tracing::info!(order = %send.order.order_id, provider, attempt, reason, is_final, "not sent");
-                    let failed = DeliveryCommand::RecordDeliveryFailure { attempt, reason, is_final };
-                    self.command(send, command_id(send.order.order_id, Step::Failed, attempt), &failed).await?;
-                    match wait {
-                        None => return Ok(Verdict::Done),
-                        Some(Duration::ZERO) => {}
-                        Some(wait) => return Ok(Verdict::Retry(wait)),
+                    meters::sent(channel, &provider, error.kind.name());
+                    let wait = send.backoff.after(attempt, send.order.order_id.0);
+                    let next = self.record_refusal(send, &routes, (attempt, &provider), error, wait).await?;
+                    match next {
+                        NextTry::AtOnce => {}
+                        NextTry::PutOff => return Ok(Verdict::Retry(wait)),
+                        NextTry::Never => return Ok(Verdict::Done),
                     }
                 }
             }
         }
+    }
+
+    /// Records that a gateway did not take the message; what is told follows from all that is on record.
+    async fn record_refusal(
+        &self,
+        send: &Send<'_>,
+        routes: &Routes,
+        (attempt, provider): (u32, &str),
+        error: GatewayError,
+        wait: Duration,
+    ) -> Result<NextTry, ExecuteError> {
+        let order = send.order.order_id;
+        let (reason, routes) = (error.recorded_reason(), routes.clone());
+        let put_off_until = later(self.engine.now(), wait);
+        let refusal = DeliveryCommand::RecordRefusal { attempt, reason, routes, put_off_until };
+        let next = match self.command(send, command_id(order, Step::Failed, attempt), &refusal).await? {
+            Outcome::SendFailed { next } => next,
+            // Somebody else has recorded more of it by now: the next claim tells what is left to do.
+            _ => NextTry::AtOnce,
+        };
+        tracing::info!(%order, provider, attempt, %error, ?next, "not sent");
+        Ok(next)
     }
 
     /// The verdict when the log did not answer, or said something that it should not. The latter may be a
@@ -167,8 +175,8 @@ impl Office {
         }
     }
 
-    async fn hand_over(&self, index: usize, message: &Message) -> Result<Accepted, GatewayError> {
-        tokio::time::timeout(self.options.gateway_timeout, self.gateways.send(index, message))
+    async fn hand_over(&self, provider: &str, message: &Message) -> Result<Accepted, GatewayError> {
+        tokio::time::timeout(self.options.gateway_timeout, self.gateways.send(provider, message))
             .await
             .unwrap_or(Err(GatewayError::timed_out()))
     }
@@ -233,10 +241,6 @@ impl Office {
         let entropy = vault::random_entropy()?;
         Ok(entropy.uuid(self.engine.now(), "claim"))
     }
-}
-
-fn count(tries: usize) -> u32 {
-    u32::try_from(tries).unwrap_or(u32::MAX)
 }
 
 fn look_again(at: Timestamp, now: Timestamp) -> Verdict {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use api::{ApiConfig, CallBack, Receipt, ReceiptRefused, ReceiptSource, ReceiptSources};
+use api::{ApiConfig, ReceiptVerifiers};
 use domain::{
-    delivery::{Delivery, DeliveryCommand, Order},
+    delivery::{
+        CallBack, Delivery, DeliveryCommand, Order, Receipt, ReceiptRefused, ReceiptState, ReceiptVerifier, Routes,
+    },
     events::Event,
     ids::{AccountId, EventId, StreamId},
     time::Seconds,
@@ -18,31 +20,29 @@ use crate::server::{Answer, Server};
 /// A gateway whose signature is a word, and whose receipts are lines: order, attempt, state.
 struct Lines(&'static str);
 
-impl ReceiptSource for Lines {
+impl ReceiptVerifier for Lines {
     fn gateway(&self) -> &str {
         self.0
     }
     fn read(&self, call_back: &CallBack<'_>) -> Result<Receipt, ReceiptRefused> {
-        if call_back.headers.get("x-signature").is_none_or(|signature| signature != self.0) {
+        if (call_back.header)("x-signature") != Some(self.0) {
             return Err(ReceiptRefused::Forged);
         }
         let text = String::from_utf8_lossy(call_back.body).into_owned();
         let mut parts = text.split(' ');
         let order = parts.next().and_then(|text| text.parse().ok()).ok_or(ReceiptRefused::Unreadable)?;
         let attempt = call_back.query.strip_prefix("attempt=").unwrap_or("1").parse().unwrap();
-        let command = match parts.next() {
-            Some("delivered") => Some(DeliveryCommand::RecordDelivery { attempt }),
-            Some("failed") => {
-                Some(DeliveryCommand::RecordDeliveryFailure { attempt, reason: "hard.blocked".into(), is_final: false })
-            }
-            _ => None,
+        let state = match parts.next() {
+            Some("delivered") => ReceiptState::Delivered,
+            Some("failed") => ReceiptState::Failed { reason: "hard.blocked" },
+            _ => ReceiptState::Pending,
         };
-        Ok(Receipt { order_id: EventId(order), attempt, command })
+        Ok(Receipt { order_id: EventId(order), attempt, state })
     }
 }
 
 async fn server() -> Server {
-    let receipts = ReceiptSources::new(vec![Arc::new(Lines("one")), Arc::new(Lines("two"))]);
+    let receipts = ReceiptVerifiers::new(vec![Arc::new(Lines("one")), Arc::new(Lines("two"))]);
     Server::with(FixtureOptions::default(), ApiConfig { receipts, ..ApiConfig::default() }).await
 }
 
@@ -61,7 +61,8 @@ async fn taken(server: &Server) -> EventId {
         ordered_at: now,
         deadline: now.plus(Seconds::minutes(10)),
     };
-    let start = DeliveryCommand::StartSend { order, provider: "one".to_owned() };
+    let routes = Routes { gateways: vec!["one".to_owned()], unreceipted: None };
+    let start = DeliveryCommand::StartSend { order, routes };
     let dispatch = DeliveryCommand::RecordDispatch { attempt: 1, provider_message_id: None };
     for command in [start, dispatch] {
         let request = server.fixture.request(Caller::Worker);

@@ -1,12 +1,11 @@
-//! The other streams: claims of addresses, deliveries, API keys, reads of the history.
+//! The other streams: claims of addresses, API keys, reads of the history.
 
 use domain::{
     api_key::{ApiKey, ApiKeyCommand},
     audit_access::{AuditAccess, RecordAccess},
     claim::{ClaimCommand, EmailClaim},
-    delivery::{Delivery, DeliveryCommand, Order, SEND_TIMEOUT},
     events::*,
-    ids::{AccountId, EventId},
+    ids::AccountId,
     outcome::{Outcome, Refusal},
     personal::Personal,
     secret::TokenHash,
@@ -70,152 +69,6 @@ fn a_claim_whose_holder_was_erased_is_nobodys_and_stays_taken() {
     let held = given_on::<EmailClaim>([erased.into()]);
     assert_eq!(held.state.account(), None);
     held.when(claim(ACCOUNT, true)).refused(Refusal::Conflict);
-}
-
-const DEADLINE: Timestamp = START.plus(Seconds::minutes(10));
-
-fn order() -> Order {
-    Order {
-        order_id: EventId(Uuid::from_u128(0x0d)),
-        account_id: ACCOUNT,
-        verification_id: Some(CHECK),
-        subject: "sign_in".to_owned(),
-        channel: Channel::Sms,
-        country: None,
-        prefix: None,
-        ordered_at: START,
-        deadline: DEADLINE,
-    }
-}
-fn take() -> DeliveryCommand {
-    DeliveryCommand::StartSend { order: order(), provider: "one".to_owned() }
-}
-fn send_started(attempt: u32) -> Event {
-    SendStarted {
-        order_id: order().order_id,
-        account_id: ACCOUNT,
-        verification_id: Some(CHECK),
-        subject: "sign_in".to_owned(),
-        channel: Channel::Sms,
-        country: None,
-        prefix: None,
-        provider: "one".to_owned(),
-        attempt,
-        ordered_at: START,
-        deadline: DEADLINE,
-    }
-    .into()
-}
-fn failed(attempt: u32, is_final: bool) -> Event {
-    CodeDeliveryFailed { provider: "one".into(), attempt, reason: "refused".into(), is_final }.into()
-}
-fn unknown(attempt: u32) -> Event {
-    SendOutcomeUnknown { provider: "one".into(), attempt }.into()
-}
-fn delivery(events: impl IntoIterator<Item = Event>) -> Scene<Delivery> {
-    given_on::<Delivery>(events).by(Caller::Worker)
-}
-const TAKEN: Outcome = Outcome::SendTaken { retry_at: None };
-
-#[test]
-fn a_worker_takes_an_order_and_another_finds_it_taken() {
-    let told = delivery([]).when(take()).then([send_started(1)]).telling(&Outcome::SendClaimed { attempt: 1 });
-    let told = told.next().when(take()).then([]);
-    told.telling(&Outcome::SendTaken { retry_at: Some(START.plus(SEND_TIMEOUT)) });
-}
-
-#[test]
-fn an_attempt_of_unknown_outcome_is_repeated_once_after_the_time_out() {
-    let timeout = START.plus(SEND_TIMEOUT);
-    let scene = delivery([send_started(1)]);
-    scene.clone().at(just_before(timeout)).when(take()).then([]);
-    let told = scene.at(timeout).when(take()).then([unknown(1), send_started(2)]);
-    let told = told.telling(&Outcome::SendClaimed { attempt: 2 });
-    let scene = told.next().at(timeout.plus(SEND_TIMEOUT));
-    let scene = scene.when(take()).then([unknown(2)]).telling(&TAKEN).next();
-    scene.when(take()).then([]).telling(&TAKEN);
-}
-
-#[test]
-fn a_failed_attempt_is_followed_by_another_unless_it_was_final() {
-    delivery([send_started(1), failed(1, false)]).when(take()).then([send_started(2)]);
-    delivery([send_started(1), failed(1, true)]).when(take()).then([]).telling(&TAKEN);
-    let dispatched = CodeDispatched { provider: "one".into(), attempt: 1, provider_message_id: None };
-    delivery([send_started(1), dispatched.into()]).when(take()).then([]).telling(&TAKEN);
-    let delivered = CodeDelivered { provider: "one".into(), attempt: 1 };
-    delivery([send_started(1), delivered.into()]).when(take()).then([]).telling(&TAKEN);
-}
-
-#[test]
-fn a_code_past_its_end_is_never_sent_and_that_is_on_record() {
-    let late =
-        |attempt| CodeDeliveryFailed { provider: "one".into(), attempt, reason: "too_late".into(), is_final: true };
-    delivery([]).at(just_before(DEADLINE)).when(take()).then([send_started(1)]);
-    let told = delivery([]).at(DEADLINE).when(take()).then([send_started(1), late(1).into()]).telling(&TAKEN);
-    told.next().when(take()).then([]).telling(&TAKEN);
-    delivery([send_started(1), failed(1, false)]).at(DEADLINE).when(take()).then([late(1).into()]);
-    // Of one that was under way nobody knows whether it was sent in time.
-    let told = delivery([send_started(1)]).at(DEADLINE).when(take()).then([unknown(1)]).telling(&TAKEN);
-    told.next().when(take()).then([]).telling(&TAKEN);
-    let just_begun = delivery([]).then_at(just_before(DEADLINE), [send_started(1)]).at(DEADLINE).when(take()).then([]);
-    just_begun.telling(&Outcome::SendTaken { retry_at: Some(just_before(DEADLINE).plus(SEND_TIMEOUT)) });
-    let timed_out = delivery([]).then_at(just_before(DEADLINE), [send_started(1)]).wait(SEND_TIMEOUT);
-    timed_out.when(take()).then([unknown(1)]);
-}
-
-#[test]
-fn what_happened_to_an_attempt_is_recorded_once() {
-    let dispatch = |attempt| DeliveryCommand::RecordDispatch { attempt, provider_message_id: Some("m1".into()) };
-    let dispatched = CodeDispatched { provider: "one".into(), attempt: 1, provider_message_id: Some("m1".into()) };
-    let deliver = |attempt| DeliveryCommand::RecordDelivery { attempt };
-    let delivered = CodeDelivered { provider: "one".into(), attempt: 1 };
-    let fail = |attempt| DeliveryCommand::RecordDeliveryFailure { attempt, reason: "refused".into(), is_final: false };
-    let scene = delivery([send_started(1)]);
-    scene.clone().when(fail(1)).then([failed(1, false)]);
-    scene.clone().when(deliver(1)).then([delivered.clone().into()]);
-    let scene = scene.when(dispatch(1)).then([dispatched.into()]).next();
-    scene.clone().when(dispatch(1)).then([]);
-    scene.clone().when(fail(1)).then([failed(1, true)]);
-    let scene = scene.when(deliver(1)).then([delivered.into()]).next();
-    for again in [dispatch(1), deliver(1), fail(1)] {
-        scene.clone().when(again).then([]);
-    }
-    let unclear = delivery([send_started(1), unknown(1)]);
-    assert_eq!(unclear.clone().when(dispatch(1)).names(), ["CodeDispatched"]);
-    for of_nothing in [dispatch(2), deliver(2), fail(2)] {
-        unclear.clone().when(of_nothing.clone()).refused(Refusal::NotFound);
-        delivery([]).when(of_nothing).refused(Refusal::NotFound);
-    }
-    delivery([send_started(1), failed(1, false), send_started(2)]).when(deliver(1)).then([]);
-}
-
-#[test]
-fn a_receipt_of_arrival_outweighs_a_failure_and_a_failure_outweighs_nothing_that_arrived() {
-    let deliver = DeliveryCommand::RecordDelivery { attempt: 1 };
-    let fail = DeliveryCommand::RecordDeliveryFailure { attempt: 1, reason: "refused".into(), is_final: false };
-    let delivered = CodeDelivered { provider: "one".into(), attempt: 1 };
-    // The gateway timed out, and had taken the message all the same: no other is asked then.
-    for end in [failed(1, false), failed(1, true), unknown(1)] {
-        let told = delivery([send_started(1), end]).when(deliver.clone()).then([delivered.clone().into()]);
-        told.next().when(take()).then([]).telling(&TAKEN);
-    }
-    let arrived = delivery([send_started(1), delivered.into()]);
-    arrived.clone().when(fail.clone()).then([]);
-    arrived.when(deliver).then([]);
-    // A receipt that overtakes the gateway's yes leaves the order open.
-    let told = delivery([send_started(1)]).when(fail).then([failed(1, false)]);
-    told.next().when(take()).then([send_started(2)]);
-}
-
-#[test]
-fn only_workers_record_deliveries() {
-    for caller in [Caller::Anonymous, SIGNED_IN, product(), client(&[Scope::Admin]), Caller::Operator] {
-        delivery([]).by(caller.clone()).when(take()).refused(Refusal::Forbidden);
-        delivery([send_started(1)])
-            .by(caller)
-            .when(DeliveryCommand::RecordDelivery { attempt: 1 })
-            .refused(Refusal::Forbidden);
-    }
 }
 
 fn issue(scopes: &[Scope], expires_at: Option<Timestamp>) -> ApiKeyCommand {

@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use domain::{ids::StreamId, outcome::Outcome, policy::Policy, time::Timestamp, values::Caller};
+use domain::{ids::StreamId, policy::Policy, time::Timestamp, values::Caller};
 use engine::{CacheOptions, Engine, EngineParts, ExecuteError, testing::Fixture};
 use event_store::port::{Append, AppendError, Appended, EventLog, LogError, Receipt};
 use schemas::envelope::{Position, StoredEvent, Version};
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vault::Hasher;
 
-use super::tally::{Ask, Tally, stream};
+use super::tally::{Ask, Tally, counted, stream};
 
 /// A log whose answers get lost: before the append, or after it.
 struct Lossy {
@@ -88,7 +88,7 @@ async fn an_append_whose_answer_got_lost_is_appended_once_and_told() {
         let stream = stream(&fixture);
         let request = fixture.request(Caller::Worker);
         let executed = engine.execute_on::<Tally>(&stream, &Ask::Count, &request).await.unwrap();
-        assert_eq!(executed.outcome, Ok(Outcome::SendClaimed { attempt: 1 }));
+        assert_eq!(executed.outcome, Ok(counted(1)));
         assert_eq!(fixture.store.head(&stream).await.unwrap(), Version(1));
         assert_eq!(engine.load_stream::<Tally>(&stream).await.unwrap().state.count, 1);
     }
@@ -104,7 +104,7 @@ async fn an_answer_that_stays_lost_is_unavailable_and_the_key_finds_it_later() {
     assert!(matches!(result, Err(ExecuteError::Unavailable(_))));
     let again = engine.execute_on::<Tally>(&stream, &Ask::Count, &request).await.unwrap();
     assert!(again.replayed);
-    assert_eq!(again.outcome, Ok(Outcome::SendClaimed { attempt: 1 }));
+    assert_eq!(again.outcome, Ok(counted(1)));
     assert_eq!(fixture.store.head(&stream).await.unwrap(), Version(1));
 }
 

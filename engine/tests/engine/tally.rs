@@ -10,6 +10,11 @@ use domain::{
 use engine::testing::Fixture;
 use serde::{Deserialize, Serialize};
 
+/// What [`Ask::Count`] is told.
+pub fn counted(count: u32) -> Outcome {
+    Outcome::SendClaimed { attempt: count, provider: String::new() }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub count: u32,
@@ -34,7 +39,7 @@ impl Decider for Tally {
     fn decide(&self, command: &Ask, context: &Context<'_>) -> Decision {
         let one = RetentionApplied { before: context.now }.into();
         match command {
-            Ask::Count => Decision::accept(vec![one], Outcome::SendClaimed { attempt: self.count + 1 }),
+            Ask::Count => Decision::accept(vec![one], counted(self.count + 1)),
             Ask::Open => {
                 Decision::accept(vec![EmailReleased { reason: RevocationReason::Requested }.into()], Outcome::Done)
             }

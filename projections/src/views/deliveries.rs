@@ -2,6 +2,7 @@
 //! texts to a prefix that are never confirmed is the sign of toll fraud.
 
 use domain::{
+    delivery::AttemptState,
     events::{CodeIssued, Event},
     ids::{AccountId, StreamId, VerificationId},
     time::Timestamp,
@@ -64,18 +65,18 @@ const ORDERED: &str = "INSERT INTO deliveries{shadow}
 const STARTED: &str = "INSERT INTO deliveries{shadow}
     (order_id, account_id, verification_id, subject, channel, country, prefix, provider, attempts, state,
      ordered_at, deadline, started_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'started', $10, $11, $12)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
     ON CONFLICT (order_id) DO UPDATE SET provider = excluded.provider, attempts = excluded.attempts,
         state = excluded.state, reason = NULL, failed_at = NULL,
         started_at = COALESCE(deliveries{shadow}.started_at, excluded.started_at)";
-const DISPATCHED: &str = "UPDATE deliveries{shadow} SET state = 'dispatched', provider = $1, dispatched_at = $2
-    WHERE order_id = $3";
-const DELIVERED: &str = "UPDATE deliveries{shadow} SET state = 'delivered', provider = $1, delivered_at = $2,
+const DISPATCHED: &str = "UPDATE deliveries{shadow} SET state = $1, provider = $2, dispatched_at = $3
+    WHERE order_id = $4";
+const DELIVERED: &str = "UPDATE deliveries{shadow} SET state = $1, provider = $2, delivered_at = $3,
     reason = NULL, failed_at = NULL
-    WHERE order_id = $3";
+    WHERE order_id = $4";
 const FAILED: &str = "UPDATE deliveries{shadow} SET state = $1, provider = $2, reason = $3, failed_at = $4
     WHERE order_id = $5";
-const UNKNOWN: &str = "UPDATE deliveries{shadow} SET state = 'unknown', provider = $1 WHERE order_id = $2";
+const UNKNOWN: &str = "UPDATE deliveries{shadow} SET state = $1, provider = $2 WHERE order_id = $3";
 const VERIFIED: &str = "UPDATE deliveries{shadow} SET verified_at = $1
     WHERE verification_id = $2 AND channel = $3 AND verified_at IS NULL";
 const ENROLLED: &str = "UPDATE deliveries{shadow} SET verified_at = $1
@@ -93,7 +94,8 @@ pub(crate) const fn channel_name(channel: Channel) -> &'static str {
 pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
     let at = recorded.metadata.at;
     if let StreamId::Delivery(order) = recorded.stream {
-        let order: Param = order.into();
+        let Some((_, state)) = AttemptState::after(&recorded.event) else { return Vec::new() };
+        let (order, state): (Param, Param) = (order.into(), state.name().into());
         return match &recorded.event {
             Event::SendStarted(e) => vec![change(
                 STARTED,
@@ -107,21 +109,18 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
                     e.prefix.as_ref().map(|prefix| prefix.0.clone()).into(),
                     e.provider.clone().into(),
                     e.attempt.into(),
+                    state,
                     e.ordered_at.into(),
                     e.deadline.into(),
                     at.into(),
                 ],
             )],
-            Event::CodeDispatched(e) => vec![change(DISPATCHED, [e.provider.clone().into(), at.into(), order])],
-            Event::CodeDelivered(e) => vec![change(DELIVERED, [e.provider.clone().into(), at.into(), order])],
+            Event::CodeDispatched(e) => vec![change(DISPATCHED, [state, e.provider.clone().into(), at.into(), order])],
+            Event::CodeDelivered(e) => vec![change(DELIVERED, [state, e.provider.clone().into(), at.into(), order])],
             Event::CodeDeliveryFailed(e) => {
-                let state = if e.is_final { "given_up" } else { "failed" };
-                vec![change(
-                    FAILED,
-                    [state.into(), e.provider.clone().into(), e.reason.clone().into(), at.into(), order],
-                )]
+                vec![change(FAILED, [state, e.provider.clone().into(), e.reason.clone().into(), at.into(), order])]
             }
-            Event::SendOutcomeUnknown(e) => vec![change(UNKNOWN, [e.provider.clone().into(), order])],
+            Event::SendOutcomeUnknown(e) => vec![change(UNKNOWN, [state, e.provider.clone().into(), order])],
             _ => Vec::new(),
         };
     }

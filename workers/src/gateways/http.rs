@@ -117,8 +117,9 @@ pub(super) fn provider_id(id: &str, to: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use domain::delivery::FailureKind;
+
     use super::*;
-    use crate::gateway::FailureKind;
 
     #[test]
     fn an_address_is_tls_or_this_machine_and_holds_no_credentials() {

@@ -3,10 +3,9 @@
 //! Each adapter is made from plain options, refuses impossible ones with one line, answers within its own
 //! time-out, and says of every failure what may be tried next. What a gateway says is never repeated, for it may
 //! quote the number or the address: reasons are short words of ours. Receipts come back over HTTP and are read by
-//! [`receipts::ReceiptVerifier`]s, which know the same secrets.
+//! [`ReceiptVerifier`](domain::delivery::ReceiptVerifier)s, which know the same secrets.
 
 mod http;
-pub mod receipts;
 pub mod smtp;
 pub mod twilio;
 pub mod webhook;
@@ -39,6 +38,11 @@ impl fmt::Display for InvalidOption {
 }
 
 impl std::error::Error for InvalidOption {}
+
+/// Where a gateway's receipts go, below the public address.
+fn receipts_url(public_url: &str, gateway: &str) -> String {
+    format!("{}/v1/receipts/{gateway}", public_url.trim_end_matches('/'))
+}
 
 /// A gateway's name stands in history, in metrics and in the path of its receipts.
 fn checked_name(name: &str) -> Result<(), InvalidOption> {

@@ -4,17 +4,18 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::{ids::EventId, secret::SecretText};
+use domain::{
+    delivery::{CallBack, Receipt, ReceiptRefused, ReceiptState, ReceiptVerifier},
+    ids::EventId,
+    secret::SecretText,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, Url, header};
 use serde::Deserialize;
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
-use super::{
-    InvalidOption, checked_name, http,
-    receipts::{self, CallBack, Receipt, ReceiptRefused, ReceiptState, ReceiptVerifier},
-};
+use super::{InvalidOption, checked_name, http, receipts_url};
 use crate::gateway::{Accepted, GatewayError, SmsGateway, SmsMessage};
 
 /// Who texts are from.
@@ -150,10 +151,6 @@ impl TwilioGateway {
         }
         Zeroizing::new(form.finish())
     }
-}
-
-fn receipts_url(public_url: &str, name: &str) -> String {
-    format!("{}{}", public_url.trim_end_matches('/'), receipts::path(name))
 }
 
 fn checked_sid(option: &'static str, sid: &str, kind: &str) -> Result<(), InvalidOption> {

@@ -9,17 +9,19 @@ mod signature;
 use std::{fmt, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
-use domain::{ids::EventId, secret::SecretText, time::Timestamp};
+use domain::{
+    delivery::{CallBack, Receipt, ReceiptRefused, ReceiptState, ReceiptVerifier},
+    ids::EventId,
+    secret::SecretText,
+    time::Timestamp,
+};
 use reqwest::{Client, Url, header};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use self::signature::SigningKey;
-use super::{
-    InvalidOption, checked_name, http,
-    receipts::{self, CallBack, Receipt, ReceiptRefused, ReceiptState, ReceiptVerifier},
-};
+use super::{InvalidOption, checked_name, http, receipts_url};
 use crate::gateway::{Accepted, GatewayError, SmsGateway, SmsMessage};
 
 /// How texts leave by a webhook.
@@ -102,7 +104,7 @@ impl WebhookGateway {
             client: http::client(options.timeout, options.ca_file.as_deref())?,
             url: http::address("url", &options.url, options.allow_http)?,
             keys: options.keys()?,
-            receipts: receipts.map(|url| format!("{}{}", url.trim_end_matches('/'), receipts::path(&options.name))),
+            receipts: receipts.map(|url| receipts_url(url, &options.name)),
         })
     }
 }

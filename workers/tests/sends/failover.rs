@@ -66,7 +66,7 @@ async fn receipt(world: &World, order: Ordered, command: DeliveryCommand) {
 }
 
 fn failed(attempt: u32) -> DeliveryCommand {
-    DeliveryCommand::RecordDeliveryFailure { attempt, reason: "hard.unreachable".to_owned(), is_final: false }
+    DeliveryCommand::RecordDeliveryFailure { attempt, reason: "hard.unreachable".to_owned() }
 }
 
 #[tokio::test]

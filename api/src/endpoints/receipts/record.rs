@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use domain::{
-    delivery::{Delivery, DeliveryCommand},
+    delivery::{CallBack, Delivery, ReceiptRefused},
     ids::StreamId,
     outcome::Outcome,
 };
@@ -11,7 +11,7 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::Posted,
     problem::{Code, Problem},
-    receipts::{CallBack, ReceiptRefused},
+    receipts::only,
     shapes::told,
     state::App,
 };
@@ -34,34 +34,29 @@ pub(crate) const ABOUT: About = About {
     )),
     responses((status = 204, description = "Taken, whether or not it was news.")))]
 pub(crate) async fn handler(State(app): State<App>, posted: Posted) -> Result<StatusCode, Problem> {
-    let source = app.config.receipts.of(&posted.gateway).ok_or_else(Problem::not_found)?;
-    let call_back = CallBack { query: &posted.query, headers: &posted.headers, body: &posted.body, now: app.now() };
-    let receipt = source.read(&call_back).map_err(|refused| {
-        let outcome = if refused == ReceiptRefused::Forged { "forged" } else { "unreadable" };
-        count(source.gateway(), outcome);
-        match refused {
-            ReceiptRefused::Forged => Problem::new(Code::Forbidden, "The signature is not the gateway's."),
-            ReceiptRefused::Unreadable => Problem::invalid("body", "names no delivery"),
-        }
+    let verifier = app.config.receipts.of(&posted.gateway).ok_or_else(Problem::not_found)?;
+    let header = |name: &str| only(&posted.headers, name);
+    let call_back = CallBack { query: &posted.query, header: &header, body: &posted.body, now: app.now() };
+    let receipt = verifier.read(&call_back).map_err(|refused| {
+        let (outcome, problem) = match refused {
+            ReceiptRefused::Forged => ("forged", Problem::new(Code::Forbidden, "The signature is not the gateway's.")),
+            ReceiptRefused::Unreadable => ("unreadable", Problem::invalid("body", "names no delivery")),
+        };
+        count(verifier.gateway(), outcome);
+        problem
     })?;
     let stream = StreamId::Delivery(receipt.order_id);
     let known = app.engine.load_stream::<Delivery>(&stream).await?;
     // A gateway speaks of its own tries only. Those before the last one are over, whatever is said of them.
-    let is_its_own = known.state.last.as_ref().is_some_and(|last| {
-        receipt.attempt < last.attempt || receipt.attempt == last.attempt && last.provider == source.gateway()
+    let is_its_own = known.state.last().is_some_and(|last| {
+        receipt.attempt < last.attempt || receipt.attempt == last.attempt && last.provider == verifier.gateway()
     });
     if !is_its_own {
-        count(source.gateway(), "unknown");
+        count(verifier.gateway(), "unknown");
         return Err(Problem::not_found());
     }
-    let Some(command) = receipt.command else {
-        count(source.gateway(), "pending");
-        return Ok(StatusCode::NO_CONTENT);
-    };
-    count(
-        source.gateway(),
-        if matches!(command, DeliveryCommand::RecordDelivery { .. }) { "delivered" } else { "failed" },
-    );
+    count(verifier.gateway(), receipt.state.name());
+    let Some(command) = receipt.command() else { return Ok(StatusCode::NO_CONTENT) };
     let request = posted.request(&app, receipt.order_id)?;
     let executed = app.engine.execute_on::<Delivery>(&stream, &command, &request).await?;
     let ((), _) = told!(executed, "record_receipt", Outcome::Done => ());

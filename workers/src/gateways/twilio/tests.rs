@@ -1,9 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use domain::{secret::Secret, time::Timestamp};
+use domain::{delivery::FailureKind, secret::Secret, time::Timestamp};
 
 use super::*;
-use crate::gateway::FailureKind;
 
 const ORDER: &str = "0192d3a0-0000-7000-8000-000000000001";
 /// Made with Python's `hmac` and `hashlib` over the address and the sorted form of [`FORM`].

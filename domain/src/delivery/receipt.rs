@@ -4,7 +4,8 @@
 //! it says is recorded by the commands of the delivery stream, which take a repeated, late or out-of-order receipt
 //! for what it is.
 
-use domain::{ids::EventId, time::Timestamp};
+use super::DeliveryCommand;
+use crate::{ids::EventId, time::Timestamp};
 
 /// A receipt that is genuine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,31 @@ pub enum ReceiptState {
         /// As `CodeDeliveryFailed` keeps it: `hard.` and a short stable word.
         reason: &'static str,
     },
+}
+
+impl ReceiptState {
+    /// A short stable word, for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+impl Receipt {
+    /// What is to be recorded of it, if anything.
+    pub fn command(&self) -> Option<DeliveryCommand> {
+        let attempt = self.attempt;
+        match self.state {
+            ReceiptState::Pending => None,
+            ReceiptState::Delivered => Some(DeliveryCommand::RecordDelivery { attempt }),
+            ReceiptState::Failed { reason } => {
+                Some(DeliveryCommand::RecordDeliveryFailure { attempt, reason: reason.to_owned() })
+            }
+        }
+    }
 }
 
 /// A request that says it is a receipt.
@@ -61,9 +87,4 @@ pub trait ReceiptVerifier: Send + Sync + 'static {
     fn gateway(&self) -> &str;
     /// The receipt, when it is genuine.
     fn read(&self, call_back: &CallBack<'_>) -> Result<Receipt, ReceiptRefused>;
-}
-
-/// Where a gateway's receipts go, below the public address.
-pub fn path(gateway: &str) -> String {
-    format!("/v1/receipts/{gateway}")
 }

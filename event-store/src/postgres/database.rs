@@ -310,7 +310,7 @@ impl Opener {
                         self.place
                     )));
                 }
-                tokio::time::timeout(self.connect_timeout, self.prepare(&connection.client))
+                tokio::time::timeout(self.connect_timeout, self.prepare(&connection.client, ""))
                     .await
                     .map_err(|_| errors::late(&self.place, self.connect_timeout))?
                     .map_err(|error| errors::at(&self.place, &error))?;
@@ -346,11 +346,13 @@ impl Opener {
         Ok((Dedicated { client, notifications, ended, task }, version))
     }
 
-    /// What every session says first. A server on which commits do not wait for the disk is told to wait.
-    async fn prepare(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+    /// What every session says first, and this one besides, in one message. A server on which commits do not wait for
+    /// the disk is told to wait.
+    async fn prepare(&self, client: &Client, besides: &str) -> Result<(), tokio_postgres::Error> {
         let settings = format!(
             "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; \
-             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; \
+             {besides}",
             self.statement_timeout.as_millis(),
             (self.statement_timeout * 2).as_millis(),
         );
@@ -370,11 +372,7 @@ impl Connect for Opener {
                     tracing::debug!(%error, "a connection to the database ended");
                 }
             });
-            let prepared = async {
-                self.prepare(&client).await?;
-                client.batch_execute(POOLED).await
-            };
-            match prepared.await {
+            match self.prepare(&client, POOLED).await {
                 Ok(()) => Ok((client, task)),
                 Err(error) => {
                     task.abort();

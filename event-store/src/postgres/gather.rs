@@ -78,22 +78,20 @@ fn tell<A>(replies: Vec<oneshot::Sender<Result<A, LogError>>>, answers: Result<V
     }
 }
 
-/// Sorts rows to the questions that they answer. The first column of a row is the number of its question, from 1;
-/// a question without a row has the default.
+/// Sorts rows to the questions that they answer: each adds what it says to an answer that begins as the default. The
+/// first column of a row is the number of its question, from 1.
 pub(super) fn answers<A: Default + Clone>(
     database: &Database,
     rows: &[Row],
     questions: usize,
-    mut read: impl FnMut(&Row) -> Result<A, tokio_postgres::Error>,
+    mut add: impl FnMut(&mut A, &Row) -> Result<(), tokio_postgres::Error>,
 ) -> Result<Vec<A>, LogError> {
     let mut all = vec![A::default(); questions];
     for row in rows {
-        let (number, answer) = row
-            .try_get::<_, i64>(0)
-            .and_then(|number| Ok((number, read(row)?)))
-            .map_err(|error| database.describe(&error))?;
-        if let Some(place) = usize::try_from(number - 1).ok().and_then(|index| all.get_mut(index)) {
-            *place = answer;
+        let described = |error: tokio_postgres::Error| database.describe(&error);
+        let number: i64 = row.try_get(0).map_err(described)?;
+        if let Some(answer) = usize::try_from(number - 1).ok().and_then(|index| all.get_mut(index)) {
+            add(answer, row).map_err(described)?;
         }
     }
     Ok(all)

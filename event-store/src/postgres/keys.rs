@@ -43,7 +43,10 @@ pub(super) async fn of_streams(
     names: Vec<String>,
 ) -> Result<Vec<Option<WrappedKey>>, LogError> {
     let rows = database.repeatable(GET_MANY, &[&names]).await?;
-    answers(&database, &rows, names.len(), |row| Ok(Some(key(row, 1)?)))
+    answers(&database, &rows, names.len(), |found, row| {
+        *found = Some(key(row, 1)?);
+        Ok(())
+    })
 }
 
 #[async_trait]
@@ -53,21 +56,8 @@ impl KeyStore for PostgresSideStore {
     }
 
     async fn insert(&self, stream: &StreamId, wrapped: WrappedKey) -> Result<WrappedKey, LogError> {
-        let name = stream.to_string();
-        let (ring_key, bytes) = columns(&wrapped);
-        let inserted = self
-            .database
-            .repeatable(
-                "INSERT INTO data_keys (stream, ring_key, bytes) VALUES ($1, $2, $3) \
-                 ON CONFLICT (stream) DO NOTHING RETURNING stream",
-                &[&name, &ring_key, &bytes],
-            )
-            .await?;
-        if !inserted.is_empty() {
-            return Ok(wrapped);
-        }
-        // Rows of keys are never deleted.
-        Ok(self.get(stream).await?.unwrap_or(WrappedKey::Erased))
+        let kept = self.insert_many(&[(stream.clone(), wrapped)]).await?;
+        Ok(kept.into_iter().next().unwrap_or(WrappedKey::Erased))
     }
 
     async fn get_many(&self, streams: &[StreamId]) -> Result<Vec<Option<WrappedKey>>, LogError> {

@@ -12,6 +12,7 @@ mod gather;
 mod keys;
 mod migrations;
 mod receipts;
+mod shared;
 mod side;
 mod snapshots;
 mod store;

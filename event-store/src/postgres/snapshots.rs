@@ -19,13 +19,14 @@ pub(super) async fn of_streams(database: Arc<Database>, names: Vec<String>) -> R
             &[&names],
         )
         .await?;
-    answers(&database, &rows, names.len(), |row| {
-        Ok(Some(Snapshot {
+    answers(&database, &rows, names.len(), |found, row| {
+        *found = Some(Snapshot {
             version: Version(row.try_get::<_, i64>(1)?.unsigned_abs()),
             position: Position(row.try_get::<_, i64>(2)?.unsigned_abs()),
             format: u32::try_from(row.try_get::<_, i64>(3)?).unwrap_or(u32::MAX),
             bytes: row.try_get(4)?,
-        }))
+        });
+        Ok(())
     })
 }
 

@@ -24,7 +24,8 @@ use super::{
     Database, Migration, PostgresSideStore,
     batch::{Request, stream_key},
     database::signed,
-    gather::Gathered,
+    gather::{Gathered, answers},
+    shared::{Shared, closed},
     tidying::Tidying,
     watcher::{self, LAST, Watcher},
     writer::{Appender, Writer},
@@ -43,7 +44,7 @@ const READ_STREAM: &str = "SELECT position, stream, version, id, type, schema_ve
      FROM events WHERE stream_key = $1 AND version > $2 ORDER BY version LIMIT $3";
 
 /// The same for several streams: the number of the question, and what is selected above.
-const READ_STREAMS: &str = "SELECT found.*, asked.n FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) \
+const READ_STREAMS: &str = "SELECT asked.n, found.* FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) \
      WITH ORDINALITY AS asked (key, after, count, n) \
      JOIN LATERAL (SELECT position, stream, version, id, type, schema_version, metadata, data FROM events \
      WHERE stream_key = asked.key AND version > asked.after ORDER BY version LIMIT asked.count) AS found ON true \
@@ -81,16 +82,6 @@ pub struct PostgresStore {
     shared: Arc<Shared>,
     until_closed: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// What the tasks share.
-pub(super) struct Shared {
-    pub(super) newest: Newest<Tail>,
-    pub(super) tidying: Tidying,
-}
-
-pub(super) fn closed() -> LogError {
-    LogError::Unavailable("the event log is closed".to_owned())
 }
 
 impl PostgresStore {
@@ -157,22 +148,16 @@ async fn read_streams(database: Arc<Database>, asked: Vec<StreamRead>) -> Result
     let after: Vec<i64> = asked.iter().map(|read| read.after).collect();
     let counts: Vec<i64> = asked.iter().map(|read| read.count).collect();
     let rows = database.repeatable(READ_STREAMS, &[&keys, &after, &counts]).await?;
-    let (mut names, mut all) = (Names::default(), vec![Vec::new(); asked.len()]);
-    for row in &rows {
-        let (number, event) = row
-            .try_get::<_, i64>(8)
-            .and_then(|number| Ok((number, names.event(row)?)))
-            .map_err(|error| database.describe(&error))?;
-        if let Some(events) = usize::try_from(number - 1).ok().and_then(|index| all.get_mut(index)) {
-            events.push(event);
-        }
-    }
-    Ok(all)
+    let mut names = Names::default();
+    answers(&database, &rows, asked.len(), |events: &mut Vec<_>, row| {
+        events.push(names.event(row, 1)?);
+        Ok(())
+    })
 }
 
 fn events(database: &Database, rows: &[Row]) -> Result<Vec<StoredEvent>, LogError> {
     let mut names = Names::default();
-    rows.iter().map(|row| names.event(row)).collect::<Result<_, _>>().map_err(|error| database.describe(&error))
+    rows.iter().map(|row| names.event(row, 0)).collect::<Result<_, _>>().map_err(|error| database.describe(&error))
 }
 
 impl Drop for PostgresStore {
@@ -195,17 +180,17 @@ struct Names {
 }
 
 impl Names {
-    /// An event of the columns position, stream, version, id, type, schema version, metadata, data.
-    fn event(&mut self, row: &Row) -> Result<StoredEvent, tokio_postgres::Error> {
+    /// An event of the columns position, stream, version, id, type, schema version, metadata, data, from this one on.
+    fn event(&mut self, row: &Row, first: usize) -> Result<StoredEvent, tokio_postgres::Error> {
         Ok(StoredEvent {
-            position: Position(row.try_get::<_, i64>(0)?.unsigned_abs()),
-            stream: self.stream(row.try_get(1)?),
-            version: Version(row.try_get::<_, i64>(2)?.unsigned_abs()),
-            id: EventId(row.try_get(3)?),
-            event_type: self.event_type(row.try_get(4)?),
-            schema_version: u16::try_from(row.try_get::<_, i32>(5)?).unwrap_or(u16::MAX),
-            metadata: row.try_get(6)?,
-            data: row.try_get(7)?,
+            position: Position(row.try_get::<_, i64>(first)?.unsigned_abs()),
+            stream: self.stream(row.try_get(first + 1)?),
+            version: Version(row.try_get::<_, i64>(first + 2)?.unsigned_abs()),
+            id: EventId(row.try_get(first + 3)?),
+            event_type: self.event_type(row.try_get(first + 4)?),
+            schema_version: u16::try_from(row.try_get::<_, i32>(first + 5)?).unwrap_or(u16::MAX),
+            metadata: row.try_get(first + 6)?,
+            data: row.try_get(first + 7)?,
         })
     }
 

@@ -7,7 +7,7 @@ use schemas::envelope::Position;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{Database, Dedicated, store::Shared};
+use super::{Database, Dedicated, shared::Shared};
 use crate::port::LogError;
 
 /// Between tries to reach the server: twice as long each time, up to the second.

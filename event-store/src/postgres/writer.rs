@@ -21,7 +21,7 @@ use super::{
     Database, Dedicated,
     batch::{self, APPEND, Columns, Request, Verdict},
     errors,
-    store::{Shared, closed},
+    shared::{Shared, closed},
 };
 use crate::{
     port::{AppendError, Appended, LogError},

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use domain::{ids::AccountId, time::Timestamp, values::Scope};
 
-use crate::config::Role;
+use crate::role::Role;
 
 /// Self-hosted two-factor authentication. Without a command it serves.
 #[derive(Debug, Parser)]

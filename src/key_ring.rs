@@ -7,7 +7,7 @@ use vault::{KeyRing, VaultError};
 
 use crate::{
     config::{Config, ConfigError, EventLogEngine},
-    engines::LOG,
+    data_folder::{KEY_RING, LOG},
 };
 
 /// The ring of a configuration. Only an empty data folder is given a fresh one: for data that is there, a new
@@ -41,7 +41,7 @@ pub fn source(config: &Config) -> RingSource {
 
 /// Where the key ring is, when it is a file.
 pub fn path(config: &Config) -> PathBuf {
-    config.key_ring_file.clone().unwrap_or_else(|| config.data.join("keyring.toml"))
+    config.key_ring_file.clone().unwrap_or_else(|| config.data.join(KEY_RING))
 }
 
 fn unreadable(setting: &str, error: &VaultError) -> ConfigError {

@@ -6,9 +6,11 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
+mod data_folder;
 mod engines;
 mod gateways;
 mod key_ring;
+mod role;
 mod serve;
 mod telemetry;
 

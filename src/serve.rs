@@ -19,9 +19,10 @@ use workers::{InboxGateway, Source, WorkersConfig};
 
 use crate::{
     Failure,
-    config::{Config, ConfigError, DevInbox, EventLogEngine, Role},
+    config::{Config, ConfigError, DevInbox, EventLogEngine},
     engines::{Opened, Opening},
     gateways::{self, Carriers},
+    role::Role,
     telemetry,
 };
 

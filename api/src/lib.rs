@@ -18,6 +18,7 @@ mod shapes;
 mod state;
 mod v0;
 mod views;
+mod words;
 
 use axum::{Router, middleware::from_fn_with_state};
 

@@ -18,8 +18,12 @@ use domain::{
 use engine::ExecuteError;
 use schemas::envelope::Position;
 use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
-use crate::headers;
+use crate::{headers, words::PurposeWord};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident $code:literal $status:ident $title:literal;)+) => {
@@ -102,6 +106,18 @@ codes! {
     StaleView "stale_view" SERVICE_UNAVAILABLE "The view is behind";
 }
 
+/// The codes of problems, to the OpenAPI document.
+#[derive(Debug)]
+pub enum ProblemCode {}
+
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let names = Code::ALL.iter().map(|code| code.name());
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).into()
+    }
+}
+impl ToSchema for ProblemCode {}
+
 /// An answer that says no.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Inner>);
@@ -146,7 +162,7 @@ pub struct Document<'a> {
     /// What it was this time.
     detail: &'a str,
     /// The stable code.
-    #[schema(value_type = crate::shapes::ProblemCode)]
+    #[schema(value_type = ProblemCode)]
     code: &'static str,
     #[serde(flatten)]
     #[schema(value_type = MembersSchema)]
@@ -168,7 +184,7 @@ struct MembersSchema {
     /// Seconds, as in the header `Retry-After`.
     retry_after: Option<u32>,
     /// What the verification must be for, with `verification_required`.
-    #[schema(value_type = Option<crate::shapes::PurposeWord>)]
+    #[schema(value_type = Option<PurposeWord>)]
     purpose: Option<String>,
 }
 

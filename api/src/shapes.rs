@@ -1,7 +1,5 @@
 //! How the domain's words look in JSON: the shapes that several endpoints share, and how answers are written.
 
-use std::borrow::Cow;
-
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -14,81 +12,24 @@ use domain::{
     },
     secret::SecretText,
     time::{Seconds, Timestamp},
-    values::{Aal, Amr, Caller, Channel, FactorKind, MethodKind, Purpose, Scope},
+    values::{Aal, Amr, Caller, FactorKind, MethodKind, Purpose},
 };
 use engine::Executed;
 use projections::queries::MethodRow;
 use schemas::envelope::Position;
 use serde::Serialize;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Type, schema::Schema},
-};
+use utoipa::ToSchema;
 use vault::{Token, TokenKind};
 
-use crate::{extract::VerificationRef, headers, problem::Problem};
+use crate::{
+    extract::VerificationRef,
+    headers,
+    problem::Problem,
+    words::{AalWord, AmrWord, FactorKindWord, MethodKindWord, PurposeWord, StatusWord},
+};
 
 /// A one-time code, a password or a token, as it is written once and then wiped.
 pub(crate) type Shown = SecretText;
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident = [$($word:expr),+ $(,)?];)+) => {$(
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub enum $name {}
-
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($word),+])).into()
-            }
-        }
-        impl ToSchema for $name {
-            fn name() -> Cow<'static, str> {
-                stringify!($name).trim_end_matches("Word").into()
-            }
-        }
-    )+};
-}
-
-words! {
-    /// What a second factor can be proved with.
-    FactorKindWord = [
-        FactorKind::Totp.name(), FactorKind::Sms.name(), FactorKind::Email.name(), FactorKind::RecoveryCode.name(),
-    ];
-    /// What can be enrolled.
-    MethodKindWord = [MethodKind::Totp.factor().name(), MethodKind::Sms.factor().name()];
-    /// How a code travels.
-    ChannelWord = [Channel::Sms.factor().name(), Channel::Email.factor().name()];
-    /// What a verification is for.
-    PurposeWord = [
-        Purpose::ConfirmEmail.name(), Purpose::ChangeEmail.name(), Purpose::SignIn.name(), Purpose::AddMethod.name(),
-        Purpose::Enroll.name(), Purpose::DisableMethod.name(), Purpose::RegenerateRecoveryCodes.name(),
-        Purpose::EraseAccount.name(), Purpose::ResetPassword.name(), Purpose::StepUp.name(), Purpose::Open.name(),
-    ];
-    /// How a verification stands.
-    StatusWord = ["pending", "verified", "expired"];
-    /// Authenticator assurance level (NIST SP 800-63B).
-    AalWord = ["aal1", "aal2"];
-    /// Authentication method reference (RFC 8176, and our own `email` and `recovery_code`).
-    AmrWord = ["pwd", "otp", "sms", "mfa", "email", "recovery_code"];
-    /// What an API client may do.
-    ScopeWord = [
-        Scope::Admin.name(), Scope::AccountsWrite.name(), Scope::SessionsIssue.name(), Scope::Introspect.name(),
-        Scope::SecurityRead.name(), Scope::SupportWrite.name(), Scope::AuditRead.name(), Scope::AuditPii.name(),
-    ];
-}
-
-/// The codes of problems.
-#[derive(Debug)]
-pub enum ProblemCode {}
-
-impl PartialSchema for ProblemCode {
-    fn schema() -> RefOr<Schema> {
-        let names = crate::problem::Code::ALL.iter().map(|code| code.name());
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).into()
-    }
-}
-impl ToSchema for ProblemCode {}
 
 /// A successful answer: status, JSON, and how far the log or the view had got.
 pub(crate) struct Answer<T> {

@@ -1,55 +1,24 @@
 //! An account with a long history, cold and with the cache off, beside one with a short one.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use domain::{
     commands::Command,
-    ids::{AccountId, CommandId, MethodId},
-    policy::Policy,
-    values::{Caller, Label, Origin, Scope},
+    ids::{AccountId, MethodId},
+    values::Label,
 };
-use engine::{CacheOptions, Engine, EngineParts, Request};
-use tokio_util::sync::CancellationToken;
-use vault::{Hasher, HasherConfig};
+use engine::Engine;
 
 use crate::{
-    Failure, Measured, now,
-    place::{Place, Store},
+    Failure, Measured,
+    commanded::{engine, request},
+    now,
+    place::Place,
     quantile, report, seed,
 };
 
 /// Loads of each account.
 const LOADS: usize = 400;
-
-/// An engine on a place.
-pub async fn engine(place: &Place, states: usize) -> Result<(Engine, Store), Failure> {
-    let store = place.open().await?;
-    let parts = EngineParts {
-        log: store.log(),
-        keys: Arc::clone(&store.keys),
-        snapshots: store.snapshots(),
-        hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }),
-        limiter: Arc::new(crate::gateway::NoLimits),
-        clock: Arc::new(now::RealClock),
-        policy: Arc::new(Policy::default()),
-        cache: CacheOptions { states, ..CacheOptions::default() },
-    };
-    Ok((Engine::start(parts, CancellationToken::new()).await?, store))
-}
-
-/// A request of an API client that may do everything.
-pub fn request() -> Result<Request, Failure> {
-    let id = seed::uuid(now::now())?;
-    Ok(Request {
-        caller: Caller::ApiClient(domain::ids::ApiKeyId(id), [Scope::AccountsWrite].into()),
-        origin: Origin::default(),
-        command_id: CommandId(id),
-        idempotency: None,
-        correlation_id: id,
-        causation_id: None,
-        trace_parent: None,
-    })
-}
 
 /// Grows one account by commands, then loads it and a short one in turn.
 pub async fn measure(place: &Place, events: u64) -> Measured {

@@ -9,13 +9,11 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     commands::Command,
-    limits::Charge,
     outcome::Outcome,
-    time::{Seconds, Timestamp},
     values::{Channel, FreeText, Purpose},
 };
 use engine::Engine;
-use event_store::port::{Checkpoints, Limiter, LogError};
+use event_store::port::{Checkpoints, LogError};
 use schemas::envelope::Position;
 use servers::nats::NatsServer;
 use tokio_util::sync::CancellationToken;
@@ -25,34 +23,11 @@ use workers::{
 };
 
 use crate::{
-    Measured, cold_load, now,
+    Measured, commanded, now,
     place::Place,
     quantile, report,
     seed::{self, Seeded},
 };
-
-/// A limiter that counts nothing: it is not what is measured.
-#[derive(Debug)]
-pub struct NoLimits;
-
-#[async_trait]
-impl Limiter for NoLimits {
-    async fn charge(&self, _: &[Charge], _: Timestamp) -> Result<Result<(), Seconds>, LogError> {
-        Ok(Ok(()))
-    }
-    async fn refund(&self, _: &[Charge], _: Timestamp) -> Result<(), LogError> {
-        Ok(())
-    }
-    async fn count(&self, _: &Charge, _: Timestamp) -> Result<u32, LogError> {
-        Ok(0)
-    }
-    async fn is_known_network(&self, _: &str, _: &str) -> Result<bool, LogError> {
-        Ok(true)
-    }
-    async fn remember_network(&self, _: &str, _: &str, _: Timestamp) -> Result<(), LogError> {
-        Ok(())
-    }
-}
 
 /// Checkpoints in memory.
 #[derive(Debug, Default)]
@@ -111,7 +86,7 @@ impl Arrivals {
 pub async fn measure(place: &Place, over_nats: bool, rate: u32, seconds: u32) -> Measured {
     let count = rate * seconds;
     let seeded = seed::accounts(place, count as usize + 1).await?;
-    let (engine, store) = cold_load::engine(place, 10_000).await?;
+    let (engine, store) = commanded::engine(place, 10_000).await?;
     let arrivals = Arc::new(Arrivals::default());
     let mut config = WorkersConfig::with_inbox(Arc::<Arrivals>::clone(&arrivals), "Bench");
     config.gateways.email = vec![Arc::<Arrivals>::clone(&arrivals)];
@@ -167,7 +142,7 @@ async fn order(
 ) -> Result<(String, Instant), crate::Failure> {
     let command =
         Command::StartVerification { purpose: Purpose::StepUp, action: Some(FreeText::parse("pay")?), target: None };
-    let request = cold_load::request()?;
+    let request = commanded::request()?;
     let Outcome::VerificationStarted(started) = engine.execute(seeded.account, command, &request).await?.outcome?
     else {
         return Err("no verification".into());

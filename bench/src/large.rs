@@ -8,7 +8,7 @@ use domain::{
 };
 
 use crate::{
-    Failure, Measured, cold_load, now,
+    Failure, Measured, commanded, now,
     place::{Engine, Place},
     quantile, report,
     seed::{self, Seeded},
@@ -70,7 +70,7 @@ pub async fn measure(
 /// A step-up each on accounts from all over the store, one after the other.
 async fn commands(place: &Place, accounts: &[Seeded]) -> Result<Vec<Duration>, Failure> {
     // No states are kept: every account is cold, whichever of both stores it is in.
-    let (engine, store) = cold_load::engine(place, 0).await?;
+    let (engine, store) = commanded::engine(place, 0).await?;
     let mut latencies = Vec::with_capacity(COMMANDS);
     for number in 0..COMMANDS {
         // A prime step walks all over the list.
@@ -80,7 +80,7 @@ async fn commands(place: &Place, accounts: &[Seeded]) -> Result<Vec<Duration>, F
             action: Some(FreeText::parse("pay")?),
             target: None,
         };
-        let request = cold_load::request()?;
+        let request = commanded::request()?;
         let began = now::instant();
         engine.execute(seeded.account, command, &request).await?.outcome?;
         latencies.push(began.elapsed());

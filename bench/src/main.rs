@@ -11,6 +11,7 @@ mod attempts;
 mod baseline;
 mod catch_up;
 mod cold_load;
+mod commanded;
 mod gateway;
 mod http;
 mod import;

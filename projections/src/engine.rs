@@ -17,6 +17,13 @@ use crate::{
 /// Where each view stands, in the order of [`VIEWS`].
 pub(crate) type Positions = [Position; VIEWS.len()];
 
+/// The views that stand farthest: the runner keeps these, the others are rebuilt beside them.
+pub(crate) fn foremost(all: &Positions) -> (ViewSet, Position) {
+    let most = all.iter().copied().max().unwrap_or_default();
+    let set = all.iter().enumerate().filter(|(_, position)| **position == most).map(|(view, _)| view).collect();
+    (set, most)
+}
+
 /// Where a view stands, as its row says.
 #[derive(Debug, Clone)]
 pub(crate) struct Checkpoint {

@@ -22,7 +22,6 @@ use tokio::sync::{Notify, watch};
 use crate::{
     engine::{Checkpoint, Positions, ViewEngine},
     error::{Stale, ViewError},
-    feed::ViewSet,
     row::{Row, Value},
     sqlite::SqliteEngine,
     views::VIEWS,
@@ -262,11 +261,4 @@ pub(crate) async fn checkpoints(
 
 async fn positions(engine: &dyn ViewEngine) -> Result<Positions, ViewError> {
     Ok(checkpoints(engine, "").await?.map(|found| found.map_or(Position::START, |found| found.position)))
-}
-
-/// The views that stand farthest: the runner keeps these, the others are rebuilt beside them.
-pub(crate) fn foremost(all: &Positions) -> (ViewSet, Position) {
-    let most = all.iter().copied().max().unwrap_or_default();
-    let set = all.iter().enumerate().filter(|(_, position)| **position == most).map(|(view, _)| view).collect();
-    (set, most)
 }

@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     change::View,
-    engine::{Digested, Pinned, SHADOW, Swap, Target},
+    engine::{Digested, Pinned, SHADOW, Swap, Target, foremost},
     error::ViewError,
     feed::{self, Batch, ViewSet},
-    live::{Views, foremost},
+    live::Views,
     views::VIEWS,
 };
 

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    engine::Target,
+    engine::{Target, foremost},
     error::ViewError,
     feed::{self, Batch, ViewSet},
-    live::{Views, foremost},
+    live::Views,
     views::VIEWS,
 };
 

@@ -10,7 +10,8 @@ use super::say;
 use crate::{
     Failure,
     config::{Config, EventLogEngine},
-    engines::{Opened, Opening, VIEWS},
+    data_folder::VIEWS,
+    engines::{Opened, Opening},
     gateways::Carriers,
 };
 

@@ -6,11 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    Failure,
-    config::{Config, Role},
-    telemetry,
-};
+use crate::{Failure, config::Config, role::Role, telemetry};
 
 /// Health checks are asked every few seconds: who needs longer is not well.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -23,7 +23,10 @@ pub use self::{
     error::ConfigError,
     gateways::{Sms, Smtp, SmtpTls},
 };
-use crate::cli::{Place, ServeArgs};
+use crate::{
+    cli::{Place, ServeArgs},
+    role::Role,
+};
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -116,29 +119,6 @@ pub enum DevInbox {
     Exposed,
     /// Nobody.
     Off,
-}
-
-/// What a process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Answers HTTP.
-    Api,
-    /// Keeps the read models.
-    Projections,
-    /// Publishes events to NATS.
-    Relay,
-    /// Sends codes by SMS.
-    Sms,
-    /// Sends codes by email.
-    Email,
-    /// Sends notices.
-    Notices,
-}
-
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::Api, Self::Projections, Self::Relay, Self::Sms, Self::Email, Self::Notices];
 }
 
 /// Hashing of passwords and recovery codes.

@@ -29,12 +29,11 @@ use schemas::envelope::Position;
 use tokio_util::sync::CancellationToken;
 use vault::{Hasher, HasherConfig, KeyRing};
 
-pub use self::sqlite::{LOG, VIEWS};
 use crate::{
     Failure,
     clock::SystemClock,
     config::{Config, ConfigError, EventLogEngine},
-    key_ring,
+    data_folder, key_ring,
 };
 
 /// Positions at the end of the log that are looked at before anything is written.
@@ -139,7 +138,7 @@ impl Opened {
         let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&self.clock);
         let parts = ViewParts { log: Arc::clone(&self.log), keys: Arc::clone(&self.keys), clock };
         let views = match &self.place {
-            Place::Files(_) => Views::sqlite(&config.data.join(sqlite::VIEWS), parts).await,
+            Place::Files(_) => Views::sqlite(&config.data.join(data_folder::VIEWS), parts).await,
             #[cfg(feature = "postgres")]
             Place::Database(database, _) => Views::postgres(Arc::clone(database), parts).await,
         };
@@ -182,7 +181,7 @@ impl Opened {
 impl Place {
     async fn operations(&self, config: &Config, ring: Arc<KeyRing>) -> Result<Operations, Failure> {
         match self {
-            Self::Files(_) => Operations::sqlite(&config.data.join(sqlite::OPERATIONS), ring).await,
+            Self::Files(_) => Operations::sqlite(&config.data.join(data_folder::OPERATIONS), ring).await,
             #[cfg(feature = "postgres")]
             Self::Database(database, _) => Operations::postgres(Arc::clone(database), ring).await,
         }

@@ -8,14 +8,8 @@ use super::{Opening, Place, Stores};
 use crate::{
     Failure,
     config::{Config, ConfigError},
+    data_folder::LOG,
 };
-
-/// The log with the data keys.
-pub const LOG: &str = "log.db";
-/// The read models.
-pub const VIEWS: &str = "views.db";
-/// What is neither history nor derived from it: limits, last uses, the inbox, checkpoints.
-pub const OPERATIONS: &str = "operations.db";
 
 /// Looks whether the data may be opened, before anything is written; makes the folder where that is asked.
 pub fn prepare(config: &Config, opening: Opening) -> Result<(), ConfigError> {

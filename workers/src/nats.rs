@@ -20,7 +20,7 @@ mod pull;
 mod read_back;
 pub mod relay;
 
-pub use broker::{Broker, BrokerState, OLDEST_SERVER};
+pub use broker::{Broker, BrokerState};
 pub use dead::{DeadLetter, DeadLetterError, DeadLetters, Redriven};
 pub use error::BrokerError;
 pub use jobs::JetStreamJobs;

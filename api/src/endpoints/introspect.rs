@@ -14,8 +14,9 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Bearer, Client, Incoming, Own, authenticate, scope},
     problem::Problem,
-    shapes::{AalWord, AmrWord, Answer},
+    shapes::Answer,
     state::App,
+    words::{AalWord, AmrWord},
 };
 
 pub(crate) const ABOUT: About = About { access: Access::Scope(Scope::Introspect), kind: Kind::Read, problems: &[] };

@@ -21,10 +21,9 @@ use super::{
 use crate::{
     dialect::{self, Dialect, render},
     digest::{Cell, Hash, select},
-    engine::{Digested, Pinned, Positions, SHADOW, Swap, Target},
+    engine::{Digested, Pinned, Positions, SHADOW, Swap, Target, foremost},
     error::ViewError,
     feed::{Batch, ViewSet},
-    live::foremost,
     views::VIEWS,
 };
 

@@ -14,10 +14,9 @@ use super::{
 use crate::{
     change::Table,
     dialect::{Dialect, render},
-    engine::{Digested, Pinned, Positions, SHADOW, Swap, Target},
+    engine::{Digested, Pinned, Positions, SHADOW, Swap, Target, foremost},
     error::ViewError,
     feed::ViewSet,
-    live::foremost,
     views::VIEWS,
 };
 

@@ -16,11 +16,8 @@ use tokio::sync::watch;
 use super::{
     declare::{self, Reads},
     error::{self, BrokerError},
-    options::{Auth, NatsOptions},
+    options::{Auth, NatsOptions, OLDEST_SERVER},
 };
-
-/// The oldest server that can be used: consumers with several filters.
-pub const OLDEST_SERVER: (u64, u64) = (2, 10);
 
 /// Publishes whose acknowledgement may be outstanding.
 const MOST_UNACKNOWLEDGED: usize = 8_192;

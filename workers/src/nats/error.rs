@@ -11,7 +11,7 @@ use async_nats::{
     rustls,
 };
 
-use super::{broker::OLDEST_SERVER, options::NatsOptions};
+use super::options::{NatsOptions, OLDEST_SERVER};
 
 /// Why the broker cannot be used: what is wrong with which setting, and what helps. Never a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,9 @@ use domain::secret::SecretText;
 
 use crate::backoff::Backoff;
 
+/// The oldest server that can be used: consumers with several filters.
+pub(super) const OLDEST_SERVER: (u64, u64) = (2, 10);
+
 /// How to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {

@@ -15,8 +15,9 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Client, Incoming, field, scope},
     problem::{Code, Problem},
-    shapes::{Answer, ScopeWord, Shown, told},
+    shapes::{Answer, Shown, told},
     state::App,
+    words::ScopeWord,
 };
 
 pub(crate) const ABOUT: About =

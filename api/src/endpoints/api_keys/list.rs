@@ -10,9 +10,10 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Client, Freshness, Query, scope},
     problem::Problem,
-    shapes::{Answer, ScopeWord},
+    shapes::Answer,
     state::App,
     views::{Page, PageQuery, limit},
+    words::ScopeWord,
 };
 
 pub(crate) const ABOUT: About = About { access: Access::Scope(Scope::Admin), kind: Kind::View, problems: &[] };

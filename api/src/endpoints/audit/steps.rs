@@ -62,7 +62,7 @@ pub(crate) struct StateShape {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct MethodState {
-    #[schema(value_type = crate::shapes::MethodKindWord)]
+    #[schema(value_type = crate::words::MethodKindWord)]
     kind: MethodKind,
     label: Option<String>,
     #[schema(value_type = String, format = DateTime)]
@@ -73,7 +73,7 @@ struct MethodState {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct EnrollmentState {
-    #[schema(value_type = crate::shapes::MethodKindWord)]
+    #[schema(value_type = crate::words::MethodKindWord)]
     kind: MethodKind,
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
@@ -99,7 +99,7 @@ struct LockState {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct VerificationState {
-    #[schema(value_type = crate::shapes::PurposeWord)]
+    #[schema(value_type = crate::words::PurposeWord)]
     purpose: Purpose,
     #[schema(value_type = Object)]
     progress: Progress,
@@ -109,9 +109,9 @@ struct VerificationState {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct SessionState {
-    #[schema(value_type = crate::shapes::AalWord)]
+    #[schema(value_type = crate::words::AalWord)]
     aal: Aal,
-    #[schema(value_type = Vec<crate::shapes::AmrWord>)]
+    #[schema(value_type = Vec<crate::words::AmrWord>)]
     amr: Vec<Amr>,
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,

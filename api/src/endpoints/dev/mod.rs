@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::{
     problem::Problem,
-    shapes::ChannelWord,
     state::{App, AppState, DevInbox},
+    words::ChannelWord,
 };
 
 /// Messages of one answer.

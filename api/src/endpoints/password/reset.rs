@@ -17,8 +17,9 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Id, Incoming, Presented, entered_code},
     problem::{Code, Problem},
-    shapes::{Answer, FactorKindWord, told},
+    shapes::{Answer, told},
     state::App,
+    words::FactorKindWord,
 };
 
 pub(crate) const ABOUT: About = About {

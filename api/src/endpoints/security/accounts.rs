@@ -14,9 +14,10 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Client, Freshness, Query, field, scope},
     problem::Problem,
-    shapes::{AalWord, Answer, MethodKindWord},
+    shapes::Answer,
     state::App,
     views::{Page, limit},
+    words::{AalWord, MethodKindWord},
 };
 
 pub(crate) const ABOUT: About = About { access: Access::Scope(Scope::SecurityRead), kind: Kind::View, problems: &[] };

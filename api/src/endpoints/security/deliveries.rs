@@ -14,9 +14,10 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Client, Freshness, Query, scope},
     problem::Problem,
-    shapes::{Answer, ChannelWord},
+    shapes::Answer,
     state::App,
     views::limit,
+    words::ChannelWord,
 };
 
 pub(crate) const ABOUT: About = About { access: Access::Scope(Scope::SecurityRead), kind: Kind::View, problems: &[] };

@@ -12,8 +12,9 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{AuditedAccount, Client, Incoming, field, scope},
     problem::{Code, Problem},
-    shapes::{Answer, FactorKindWord, told},
+    shapes::{Answer, told},
     state::App,
+    words::FactorKindWord,
 };
 
 pub(crate) const ABOUT: About = About {

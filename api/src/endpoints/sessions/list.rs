@@ -12,9 +12,10 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Freshness, OnAccount},
     problem::Problem,
-    shapes::{AalWord, AmrWord, Answer},
+    shapes::Answer,
     state::App,
     views::Page,
+    words::{AalWord, AmrWord},
 };
 
 pub(crate) const ABOUT: About = About { access: Access::Account, kind: Kind::View, problems: &[] };

@@ -15,8 +15,9 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Answers, Incoming, OnVerification, entered_code},
     problem::{Code, Problem},
-    shapes::{AalWord, AmrWord, Answer, FactorKindWord, SessionShape, StatusWord, told},
+    shapes::{Answer, SessionShape, told},
     state::App,
+    words::{AalWord, AmrWord, FactorKindWord, StatusWord},
 };
 
 pub(crate) const ABOUT: About = About {

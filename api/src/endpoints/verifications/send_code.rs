@@ -8,8 +8,9 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Incoming, OnVerification},
     problem::{Code, Problem},
-    shapes::{Answer, ChannelWord, CodeSentShape, told},
+    shapes::{Answer, CodeSentShape, told},
     state::App,
+    words::ChannelWord,
 };
 
 pub(crate) const ABOUT: About = About {

@@ -13,8 +13,9 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Bearer, Incoming, field},
     problem::{Code, Problem},
-    shapes::{Answer, PurposeWord, VerificationAnswer, VerificationShape, told},
+    shapes::{Answer, VerificationAnswer, VerificationShape, told},
     state::App,
+    words::PurposeWord,
 };
 
 pub(crate) const ABOUT: About = About {

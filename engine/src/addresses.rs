@@ -32,6 +32,16 @@ impl Engine {
         Ok(self.load_stream::<EmailClaim>(&stream).await?.state.account())
     }
 
+    /// Of which of these accounts and addresses nothing was ever stored; one question for all. A stream whose key was
+    /// never made has no events, since a key is durable before the first event that it seals.
+    pub async fn untouched(&self, asked: &[(AccountId, &EmailAddress)]) -> Result<Vec<bool>, ExecuteError> {
+        let streams = asked.iter().flat_map(|(account, email)| {
+            [StreamId::Account(*account), StreamId::Email(AddressHash(self.address_hash(email)))]
+        });
+        let kept = self.keys().kept(&streams.collect::<Vec<_>>()).await?;
+        Ok(kept.chunks(2).map(|kept| kept.iter().all(Option::is_none)).collect())
+    }
+
     /// The current stream of an address; a minute after an erasure at the latest.
     pub(crate) async fn stream_of(&self, email: &EmailAddress) -> Result<StreamId, ExecuteError> {
         let hash = self.address_hash(email);

@@ -124,7 +124,7 @@ async fn imported_all(opened: &Opened, accepted: Vec<Accepted>) -> Result<Vec<To
     let told = executed.into_iter().zip(accounts).zip(weak).map(|((executed, account), weak)| async move {
         match executed.outcome {
             Ok(_) => Ok(Told::Imported { account: Some(account), weak }),
-            Err(Refusal::Conflict) => stands_against(opened, account).await,
+            Err(Refusal::Conflict) => Ok(stands_against(account, phase(opened, account).await?)),
             Err(refusal) => Ok(Told::Refused(refusal.to_string())),
         }
     });
@@ -132,31 +132,43 @@ async fn imported_all(opened: &Opened, accepted: Vec<Accepted>) -> Result<Vec<To
 }
 
 async fn rehearsed_all(opened: &Opened, accepted: Vec<Accepted>) -> Result<Vec<Told>, Failure> {
-    let told = accepted.into_iter().map(|(weak, import)| rehearsed(opened, weak, import));
+    let asked: Vec<_> = accepted.iter().map(|(_, import)| (import.account_id, &import.email)).collect();
+    let untouched = opened.engine.untouched(&asked).await.map_err(Failure::other)?;
+    let told = accepted.into_iter().zip(untouched).map(|((weak, import), is_new)| async move {
+        let stands_against = if is_new { None } else { against(opened, &import).await? };
+        match stands_against {
+            Some(told) => Ok(told),
+            None => judged(opened.engine.policy(), opened.engine.now(), weak, Some(import.account_id), import),
+        }
+    });
     stream::iter(told).buffered(ONE_BY_ONE).try_collect().await
 }
 
+/// What would stand against a row of which something was stored before.
+async fn against(opened: &Opened, import: &AccountImport) -> Result<Option<Told>, Failure> {
+    let account = import.account_id;
+    let phase = phase(opened, account).await?;
+    let is_free = phase == Phase::Absent
+        && opened
+            .engine
+            .account_of(&import.email)
+            .await
+            .map_err(Failure::other)?
+            .is_none_or(|holder| holder == account);
+    Ok((!is_free).then(|| stands_against(account, phase)))
+}
+
+async fn phase(opened: &Opened, account: AccountId) -> Result<Phase, Failure> {
+    Ok(opened.engine.load(account).await.map_err(Failure::other)?.state.phase)
+}
+
 /// Why an account is not imported: it was before, or its address is another's.
-async fn stands_against(opened: &Opened, account: AccountId) -> Result<Told, Failure> {
-    let state = opened.engine.load(account).await.map_err(Failure::other)?.state;
-    Ok(match state.phase {
+fn stands_against(account: AccountId, phase: Phase) -> Told {
+    match phase {
         Phase::Absent => Told::Refused("another account has this address".to_owned()),
         Phase::Erased => Told::Refused("was imported before and erased since".to_owned()),
         Phase::Confirmed | Phase::Unconfirmed { .. } => Told::There(account),
-    })
-}
-
-/// What would happen to one row: the same rule, and nothing appended.
-async fn rehearsed(opened: &Opened, weak: Vec<usize>, import: AccountImport) -> Result<Told, Failure> {
-    let account = import.account_id;
-    let known = opened.engine.load(account).await.map_err(Failure::other)?.state;
-    if known.phase != Phase::Absent {
-        return stands_against(opened, account).await;
     }
-    if opened.engine.account_of(&import.email).await.map_err(Failure::other)?.is_some_and(|holder| holder != account) {
-        return stands_against(opened, account).await;
-    }
-    judged(opened.engine.policy(), opened.engine.now(), weak, Some(account), import)
 }
 
 /// What the rule says to a row whose address is free.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{
-    delivery::{AttemptState, Delivery, Order},
+    delivery::{AttemptState, CodeOrder, Delivery, Order},
     ids::{AccountId, EventId, StreamId},
     secret::SecretText,
     state::Phase,
@@ -16,7 +16,6 @@ use schemas::envelope::{RecordedEvent, StoredEvent, Version};
 use crate::{
     gateway::{EmailMessage, Message, SmsMessage},
     jobs::{Handler, Job, Verdict},
-    orders::{CodeOrder, ordered_code},
     sending::{Office, Send},
 };
 
@@ -41,7 +40,7 @@ impl Codes {
     async fn send(&self, stored: &StoredEvent) -> Result<Verdict, ExecuteError> {
         let sealed = codec::decode(stored, None)?;
         let StreamId::Account(account_id) = sealed.stream else { return Ok(Verdict::Done) };
-        if ordered_code(&sealed.event).is_none_or(|ordered| ordered.challenge.channel != self.channel) {
+        if CodeOrder::of(&sealed.event).is_none_or(|ordered| ordered.challenge.channel != self.channel) {
             return Ok(Verdict::Done);
         }
         if let Some(verdict) = self.office.nothing_to_do(stored.id).await? {
@@ -52,7 +51,7 @@ impl Codes {
             return Ok(Verdict::Done);
         };
         let recorded = codec::decode(stored, Some(&key))?;
-        let Some(ordered) = ordered_code(&recorded.event) else { return Ok(Verdict::Done) };
+        let Some(ordered) = CodeOrder::of(&recorded.event) else { return Ok(Verdict::Done) };
         let Some(to) = ordered.to.known() else { return Ok(Verdict::Done) };
 
         let digits = key.one_time_code(&ordered.challenge);
@@ -149,7 +148,7 @@ impl Codes {
         let before = engine.history(&resent.stream, from, limit).await?;
         let last = before.iter().rev().find(|event| {
             event.version < resent.version
-                && ordered_code(&event.event).is_some_and(|earlier| earlier.challenge == ordered.challenge)
+                && CodeOrder::of(&event.event).is_some_and(|earlier| earlier.challenge == ordered.challenge)
         });
         let Some(last) = last else { return Ok(None) };
         let delivery = engine.load_stream::<Delivery>(&StreamId::Delivery(last.id)).await?.state;

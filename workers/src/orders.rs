@@ -1,11 +1,6 @@
 //! Which events order a message, and what they order. Pure.
 
-use domain::{
-    events::Event,
-    personal::Personal,
-    time::Timestamp,
-    values::{Challenge, Country, FreeText, NumberPrefix},
-};
+use domain::{events::Event, personal::Personal, values::FreeText};
 use messages::Notice;
 
 /// Stored types of the events that order a code.
@@ -26,58 +21,6 @@ pub const NOTICE_ORDERS: [&str; 12] = [
     "TwoFactorReset",
     "EmailChanged",
 ];
-
-/// A code to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CodeOrder {
-    /// What its digits are derived from.
-    pub challenge: Challenge,
-    /// The address or number.
-    pub to: Personal<String>,
-    /// Country of the number.
-    pub country: Option<Country>,
-    /// Prefix of the number.
-    pub prefix: Option<NumberPrefix>,
-    /// Its end: not to be sent after.
-    pub expires_at: Timestamp,
-    /// Whether it was sent before.
-    pub is_resend: bool,
-}
-
-/// What an event orders of the `sms` and `email` roles.
-pub fn ordered_code(event: &Event) -> Option<CodeOrder> {
-    Some(match event {
-        Event::CodeIssued(e) => CodeOrder {
-            challenge: Challenge {
-                verification_id: e.verification_id,
-                purpose: e.purpose,
-                channel: e.channel,
-                method_id: e.method_id,
-                issue: e.issue,
-            },
-            to: e.to.clone(),
-            country: e.country.clone(),
-            prefix: e.prefix.clone(),
-            expires_at: e.expires_at,
-            is_resend: false,
-        },
-        Event::CodeResent(e) => CodeOrder {
-            challenge: Challenge {
-                verification_id: e.verification_id,
-                purpose: e.purpose,
-                channel: e.channel,
-                method_id: e.method_id,
-                issue: e.issue,
-            },
-            to: e.to.clone(),
-            country: e.country.clone(),
-            prefix: e.prefix.clone(),
-            expires_at: e.expires_at,
-            is_resend: true,
-        },
-        _ => return None,
-    })
-}
 
 /// The notice that an event orders. The match names every event, so that a new one has to say.
 ///

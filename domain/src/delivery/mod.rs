@@ -1,6 +1,7 @@
 //! One send: the stream `delivery-<id of the ordering event>`. Its first event is a worker's claim of the
 //! order, so a redelivered order finds it taken.
 
+mod code_order;
 mod failure;
 mod receipt;
 mod routing;
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub use self::{
+    code_order::CodeOrder,
     failure::FailureKind,
     receipt::{CallBack, Receipt, ReceiptRefused, ReceiptState, ReceiptVerifier},
     routing::{MAX_TRIES, Routes, TRANSIENT_TRIES},

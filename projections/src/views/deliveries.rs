@@ -2,11 +2,11 @@
 //! texts to a prefix that are never confirmed is the sign of toll fraud.
 
 use domain::{
-    delivery::AttemptState,
-    events::{CodeIssued, Event},
-    ids::{AccountId, StreamId, VerificationId},
+    delivery::{AttemptState, CodeOrder},
+    events::Event,
+    ids::{AccountId, EventId, StreamId, VerificationId},
     time::Timestamp,
-    values::{Channel, FactorKind, Purpose},
+    values::{Channel, FactorKind},
 };
 use schemas::envelope::RecordedEvent;
 
@@ -92,92 +92,84 @@ pub(crate) const fn channel_name(channel: Channel) -> &'static str {
 
 /// What an event changes.
 pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
+    match &recorded.stream {
+        StreamId::Delivery(order) => of_delivery(*order, recorded).into_iter().collect(),
+        _ => account_of(recorded).and_then(|account| of_account(account, recorded)).into_iter().collect(),
+    }
+}
+
+/// How far a send got.
+fn of_delivery(order: EventId, recorded: &RecordedEvent) -> Option<Change> {
+    let (_, state) = AttemptState::after(&recorded.event)?;
+    let (order, state, at): (Param, Param, Param) = (order.into(), state.name().into(), recorded.metadata.at.into());
+    Some(match &recorded.event {
+        Event::SendStarted(e) => change(
+            STARTED,
+            [
+                order,
+                e.account_id.into(),
+                e.verification_id.into(),
+                e.subject.clone().into(),
+                channel_name(e.channel).into(),
+                e.country.as_ref().map(|country| country.0.clone()).into(),
+                e.prefix.as_ref().map(|prefix| prefix.0.clone()).into(),
+                e.provider.clone().into(),
+                e.attempt.into(),
+                state,
+                e.ordered_at.into(),
+                e.deadline.into(),
+                at,
+            ],
+        ),
+        Event::CodeDispatched(e) => change(DISPATCHED, [state, e.provider.clone().into(), at, order]),
+        Event::CodeDelivered(e) => change(DELIVERED, [state, e.provider.clone().into(), at, order]),
+        Event::CodeDeliveryFailed(e) => {
+            change(FAILED, [state, e.provider.clone().into(), e.reason.clone().into(), at, order])
+        }
+        Event::SendOutcomeUnknown(e) => change(UNKNOWN, [state, e.provider.clone().into(), order]),
+        _ => return None,
+    })
+}
+
+/// What was ordered for an account, and what of it was confirmed.
+fn of_account(account: AccountId, recorded: &RecordedEvent) -> Option<Change> {
     let at = recorded.metadata.at;
-    if let StreamId::Delivery(order) = recorded.stream {
-        let Some((_, state)) = AttemptState::after(&recorded.event) else { return Vec::new() };
-        let (order, state): (Param, Param) = (order.into(), state.name().into());
-        return match &recorded.event {
-            Event::SendStarted(e) => vec![change(
-                STARTED,
-                [
-                    order,
-                    e.account_id.into(),
-                    e.verification_id.into(),
-                    e.subject.clone().into(),
-                    channel_name(e.channel).into(),
-                    e.country.as_ref().map(|country| country.0.clone()).into(),
-                    e.prefix.as_ref().map(|prefix| prefix.0.clone()).into(),
-                    e.provider.clone().into(),
-                    e.attempt.into(),
-                    state,
-                    e.ordered_at.into(),
-                    e.deadline.into(),
-                    at.into(),
-                ],
-            )],
-            Event::CodeDispatched(e) => vec![change(DISPATCHED, [state, e.provider.clone().into(), at.into(), order])],
-            Event::CodeDelivered(e) => vec![change(DELIVERED, [state, e.provider.clone().into(), at.into(), order])],
-            Event::CodeDeliveryFailed(e) => {
-                vec![change(FAILED, [state, e.provider.clone().into(), e.reason.clone().into(), at.into(), order])]
-            }
-            Event::SendOutcomeUnknown(e) => vec![change(UNKNOWN, [state, e.provider.clone().into(), order])],
-            _ => Vec::new(),
-        };
-    }
-    let Some(account) = account_of(recorded) else { return Vec::new() };
-    match &recorded.event {
-        Event::CodeIssued(e) => vec![ordered(recorded, account, e)],
-        Event::CodeResent(e) => {
-            let same = CodeIssued {
-                verification_id: e.verification_id,
-                purpose: e.purpose,
-                channel: e.channel,
-                method_id: e.method_id,
-                issue: e.issue,
-                to: domain::personal::Personal::Erased,
-                country: e.country.clone(),
-                prefix: e.prefix.clone(),
-                expires_at: e.expires_at,
-                resend_after: e.resend_after,
-                automatic: false,
-            };
-            vec![ordered(recorded, account, &same)]
-        }
+    Some(match &recorded.event {
+        Event::CodeIssued(_) | Event::CodeResent(_) => ordered(recorded, account, CodeOrder::of(&recorded.event)?),
         Event::VerificationSucceeded(e) => match e.kind {
-            FactorKind::Sms | FactorKind::Email => vec![verified(e.verification_id, e.kind, at)],
-            FactorKind::Totp | FactorKind::RecoveryCode => Vec::new(),
+            FactorKind::Sms | FactorKind::Email => verified(e.verification_id, e.kind, at),
+            FactorKind::Totp | FactorKind::RecoveryCode => return None,
         },
-        Event::EmailVerified(e) => {
-            e.verification_id.map(|id| verified(id, FactorKind::Email, at)).into_iter().collect()
-        }
-        Event::EmailChanged(e) => vec![verified(e.verification_id, FactorKind::Email, at)],
-        Event::PasswordSet(e) => e.verification_id.map(|id| verified(id, FactorKind::Email, at)).into_iter().collect(),
+        Event::EmailVerified(e) => verified(e.verification_id?, FactorKind::Email, at),
+        Event::EmailChanged(e) => verified(e.verification_id, FactorKind::Email, at),
+        Event::PasswordSet(e) => verified(e.verification_id?, FactorKind::Email, at),
         Event::MethodEnabled(e) if e.kind.factor() == FactorKind::Sms => {
-            vec![change(ENROLLED, [at.into(), account.into(), e.method_id.into()])]
+            change(ENROLLED, [at.into(), account.into(), e.method_id.into()])
         }
-        Event::AccountErased(_) => vec![change(DETACHED, [account.into()])],
-        _ => Vec::new(),
-    }
+        Event::AccountErased(_) => change(DETACHED, [account.into()]),
+        _ => return None,
+    })
 }
 
 fn verified(id: VerificationId, kind: FactorKind, at: Timestamp) -> Change {
     change(VERIFIED, [at.into(), id.into(), kind.name().into()])
 }
 
-fn ordered(recorded: &RecordedEvent, account: AccountId, e: &CodeIssued) -> Change {
+fn ordered(recorded: &RecordedEvent, account: AccountId, order: CodeOrder) -> Change {
+    let CodeOrder { challenge, country, prefix, expires_at, .. } = order;
     change(
         ORDERED,
         [
             recorded.id.into(),
             account.into(),
-            e.verification_id.into(),
-            e.method_id.into(),
-            Purpose::name(e.purpose).into(),
-            channel_name(e.channel).into(),
-            e.country.as_ref().map(|country| country.0.clone()).into(),
-            e.prefix.as_ref().map(|prefix| prefix.0.clone()).into(),
+            challenge.verification_id.into(),
+            challenge.method_id.into(),
+            challenge.purpose.name().into(),
+            channel_name(challenge.channel).into(),
+            country.map(|country| country.0).into(),
+            prefix.map(|prefix| prefix.0).into(),
             recorded.metadata.at.into(),
-            e.expires_at.into(),
+            expires_at.into(),
         ],
     )
 }

@@ -1,56 +1,62 @@
-//! The one place that reads a clock.
+//! The machine of this process; in tests with a clock that a file moves.
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::Arc,
+    time::Duration,
 };
 
 use domain::time::Timestamp;
-use event_store::port::Clock;
+use futures::future::BoxFuture;
+use runtime::{Machine, NoRandomness, Runtime, System};
 
-use crate::config::ConfigError;
+use crate::{Failure, config::ConfigError};
 
 /// Names the file that moves the clock in tests.
 pub const TEST_CLOCK: &str = "COUNTERSIGN_TEST_CLOCK";
 
-/// The system's clock; in tests moved by a file.
-#[derive(Debug, Clone)]
-pub struct SystemClock {
-    begun: Instant,
+/// The runtime of this process. A build for use refuses a clock that can be moved: who can move the clock can use
+/// old codes again.
+pub fn runtime() -> Result<Runtime, Failure> {
+    let Some(file) = std::env::var_os(TEST_CLOCK) else { return Runtime::system().map_err(Failure::other) };
+    if !cfg!(debug_assertions) {
+        return Err(ConfigError::new(TEST_CLOCK, "moves the clock, for tests only", "unset it").into());
+    }
+    Runtime::new(Arc::new(Moved::by(file.into()))).map_err(Failure::other)
+}
+
+/// The system's machine, with a time of day that a file moves.
+struct Moved {
     /// Holds signed seconds. It is read at every use, so that one file moves several processes.
-    offset: Option<PathBuf>,
+    file: PathBuf,
+    system: System,
 }
 
-impl Default for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the adapter that everything else asks")]
-    fn default() -> Self {
-        Self { begun: Instant::now(), offset: None }
+impl Moved {
+    fn by(file: PathBuf) -> Self {
+        Self { file, system: System::default() }
     }
 }
 
-impl SystemClock {
-    /// The clock of this process. A build for use refuses to be moved: who can move the clock can
-    /// use old codes again.
-    pub fn from_environment() -> Result<Self, ConfigError> {
-        let Some(path) = std::env::var_os(TEST_CLOCK) else { return Ok(Self::default()) };
-        if !cfg!(debug_assertions) {
-            return Err(ConfigError::new(TEST_CLOCK, "moves the clock, for tests only", "unset it"));
-        }
-        Ok(Self { offset: Some(path.into()), ..Self::default() })
-    }
-}
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the adapter that everything else asks")]
+impl Machine for Moved {
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        let offset = self.offset.as_deref().map_or(0, read_offset);
-        Timestamp::from_millis(millis.saturating_add(offset.saturating_mul(1_000)))
+        let offset = read_offset(&self.file).saturating_mul(1_000);
+        Timestamp::from_millis(self.system.now().as_millis().saturating_add(offset))
     }
-
     fn running(&self) -> Duration {
-        self.begun.elapsed()
+        self.system.running()
+    }
+    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        self.system.sleep(pause)
+    }
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        self.system.spawn(name, task);
+    }
+    fn run_blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) {
+        self.system.run_blocking(name, work);
+    }
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        self.system.fill(bytes)
     }
 }
 
@@ -66,7 +72,7 @@ mod tests {
     #[test]
     fn a_file_moves_the_clock_at_every_use() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let clock = SystemClock { offset: Some(file.path().to_owned()), ..SystemClock::default() };
+        let clock = Moved::by(file.path().to_owned());
         let before = clock.now();
         std::fs::write(file.path(), "86400\n").unwrap();
         assert!(clock.now().seconds_since(before) >= 86_400);

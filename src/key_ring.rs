@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use event_store::keys::RingSource;
+use runtime::Runtime;
 use vault::{KeyRing, VaultError};
 
 use crate::{
@@ -12,13 +13,13 @@ use crate::{
 
 /// The ring of a configuration. Only an empty data folder is given a fresh one: for data that is there, a new
 /// ring would open nothing.
-pub fn load(config: &Config) -> Result<KeyRing, ConfigError> {
+pub fn load(config: &Config, runtime: &Runtime) -> Result<KeyRing, ConfigError> {
     if let Some(text) = &config.key_ring {
-        return KeyRing::parse(text.expose()).map_err(|error| unreadable("key_ring", &error));
+        return KeyRing::parse(text.expose(), runtime).map_err(|error| unreadable("key_ring", &error));
     }
     let path = path(config);
     let setting = if config.key_ring_file.is_some() { "key_ring_file" } else { "data" };
-    if let Some(ring) = KeyRing::load(&path).map_err(|error| unreadable(setting, &error))? {
+    if let Some(ring) = KeyRing::load(&path, runtime).map_err(|error| unreadable(setting, &error))? {
         return Ok(ring);
     }
     let has_data = config.event_log != EventLogEngine::Sqlite || config.data.join(LOG).exists();
@@ -30,13 +31,14 @@ pub fn load(config: &Config) -> Result<KeyRing, ConfigError> {
              `countersign keyring create FILE`",
         ));
     }
-    KeyRing::load_or_create(&path).map_err(|error| unreadable(setting, &error))
+    KeyRing::load_or_create(&path, runtime).map_err(|error| unreadable(setting, &error))
 }
 
 /// Reads the ring's file again, for a process that meets a key which a rotation added meanwhile.
-pub fn source(config: &Config) -> RingSource {
+pub fn source(config: &Config, runtime: &Runtime) -> RingSource {
     let path = config.key_ring.is_none().then(|| path(config));
-    Box::new(move || KeyRing::load(path.as_deref()?).ok().flatten())
+    let runtime = runtime.clone();
+    Box::new(move || KeyRing::load(path.as_deref()?, &runtime).ok().flatten())
 }
 
 /// Where the key ring is, when it is a file.

@@ -66,7 +66,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let config = Config::load(&cli.place, &arguments)?;
             let telemetry = Telemetry::start(&config)?;
             let metrics = telemetry::count().map_err(Failure::Other)?;
-            let result = runtime()?.block_on(serve::serve(&config, metrics));
+            let result = runtime(&config)?.block_on(serve::serve(&config, metrics));
             telemetry.flush();
             result
         }
@@ -74,15 +74,18 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let mut config = Config::load(&cli.place, &cli::ServeArgs::default())?;
             config.administer();
             let telemetry = Telemetry::start(&config)?;
-            let result = runtime()?.block_on(commands::run(command, &config));
+            let result = runtime(&config)?.block_on(commands::run(command, &config));
             telemetry.flush();
             result
         }
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+/// Threads for what blocks, besides those of the hashes: a burst of sign-ins leaves them to the others.
+const BLOCKING: usize = 8;
+
+fn runtime(config: &Config) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all().thread_name("countersign").max_blocking_threads(8);
+    builder.enable_all().thread_name("countersign").max_blocking_threads(BLOCKING + engines::hasher(config).threads);
     builder.build().map_err(Failure::other)
 }

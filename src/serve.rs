@@ -87,6 +87,7 @@ pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCod
         opened.close().await;
     };
     tokio::select! {
+        biased;
         () = in_order => {
             tracing::info!("stopped");
             Ok(ExitCode::SUCCESS)
@@ -181,8 +182,8 @@ fn spawn_relay(
         && config.roles().contains(&Role::Relay)
     {
         let checkpoints = Arc::clone(&opened.operations);
-        let (log, broker) = (Arc::clone(&opened.log), Arc::clone(broker));
-        background.spawn(workers::nats::relay::run(log, broker, checkpoints, cancel.clone()));
+        let (runtime, log, broker) = (opened.runtime.clone(), Arc::clone(&opened.log), Arc::clone(broker));
+        background.spawn(workers::nats::relay::run(runtime, log, broker, checkpoints, cancel.clone()));
     }
     #[cfg(not(feature = "nats"))]
     let _ = (config, opened, source, cancel, background);
@@ -275,6 +276,7 @@ impl Signals {
 
     async fn wait(&mut self) {
         tokio::select! {
+            biased;
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }

@@ -122,6 +122,7 @@ pub async fn keep_metrics_small(handle: PrometheusHandle, stop: CancellationToke
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = tick.tick() => handle.run_upkeep(),
         }

@@ -1,7 +1,7 @@
 //! The edge: what every request passes, in one layer, because each layer costs every request an allocation.
 //! Request id, span, time-out, caught panics, security headers, metrics, and the one place where causes are logged.
 
-use std::{any::Any, net::SocketAddr, panic::AssertUnwindSafe};
+use std::{any::Any, net::SocketAddr, panic::AssertUnwindSafe, time::Duration};
 
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
@@ -10,7 +10,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
-use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Level};
 use uuid::Uuid;
 
@@ -29,7 +28,7 @@ const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-
 const NO_ROUTE: &str = "none";
 
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
+    let started = app.engine.runtime().instant();
     let id = match request_id(&app, &request) {
         Ok(id) => id,
         Err(problem) => return problem.into_response(),
@@ -44,7 +43,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
 
     // The matched route, never the path itself: paths name accounts, and what is mistyped may be a token.
     let span = tracing::span!(Level::INFO, "request", %method, route, request_id = %id);
-    let work = timeout(app.config.request_timeout, next.run(request));
+    let work = app.engine.runtime().timeout(app.config.request_timeout, next.run(request));
     let outcome = AssertUnwindSafe(work).catch_unwind().instrument(span.clone()).await;
     let mut response = match outcome {
         Ok(Ok(response)) => response,
@@ -56,7 +55,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     if status.is_server_error() {
         span.in_scope(|| report(&response));
     }
-    count(method, route, status, started, &response);
+    count(method, route, status, app.engine.runtime().since(started), &response);
     set_headers(response.headers_mut(), id, is_api);
     response
 }
@@ -69,8 +68,7 @@ fn request_id(app: &AppState, request: &Request) -> Result<Uuid, Problem> {
     {
         return Ok(id);
     }
-    let entropy = vault::random_entropy().map_err(|error| Problem::unavailable(error.to_string()))?;
-    Ok(entropy.uuid(app.now(), "request"))
+    Ok(app.entropy()?.uuid(app.now(), "request"))
 }
 
 /// Method names are anybody's text too.
@@ -104,15 +102,14 @@ fn report(response: &Response) {
     }
 }
 
-fn count(method: &'static str, route: &str, status: StatusCode, started: Instant, response: &Response) {
+fn count(method: &'static str, route: &str, status: StatusCode, took: Duration, response: &Response) {
     let route: std::sync::Arc<str> = route.into();
     let labels = [
         metrics::Label::from_static_parts("method", method),
         metrics::Label::new("route", route),
         metrics::Label::from_static_parts("status", class(status)),
     ];
-    metrics::histogram!("countersign_http_request_duration_seconds", labels.iter())
-        .record(started.elapsed().as_secs_f64());
+    metrics::histogram!("countersign_http_request_duration_seconds", labels.iter()).record(took.as_secs_f64());
     if let Some(Answered(code)) = response.extensions().get::<Answered>() {
         metrics::counter!("countersign_http_problems_total", "code" => code.name()).increment(1);
     }

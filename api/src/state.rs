@@ -1,9 +1,10 @@
 //! What the endpoints work with.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use domain::{
     api_key::ApiKey,
+    entropy::Entropy,
     ids::{ApiKeyId, StreamId},
     time::{Seconds, Timestamp},
 };
@@ -94,7 +95,7 @@ pub(crate) struct AppState {
     pub operations: Arc<Operations>,
     pub config: ApiConfig,
     pub shutdown: CancellationToken,
-    keys: Mutex<HashMap<ApiKeyId, (Timestamp, Arc<ApiKey>)>>,
+    keys: Mutex<BTreeMap<ApiKeyId, (Timestamp, Arc<ApiKey>)>>,
 }
 
 impl AppState {
@@ -104,6 +105,10 @@ impl AppState {
     }
     pub fn now(&self) -> Timestamp {
         self.engine.now()
+    }
+    /// The random part of something new.
+    pub fn entropy(&self) -> Result<Entropy, Problem> {
+        self.engine.runtime().entropy().map_err(|error| Problem::unavailable(error.to_string()))
     }
     /// An API client's key, at most a second behind the log: its stream is short, but it is asked for with
     /// every request of a client.
@@ -135,9 +140,11 @@ impl AppState {
     /// Carries work to its end in a task of its own: a caller that hangs up, or a time-out, drops the request
     /// but not what must follow once the log has it.
     pub async fn to_its_end<T: Send + 'static>(
+        &self,
+        name: &'static str,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
-        tokio::spawn(work).await.map_err(|_| Problem::internal("a command was interrupted"))?
+        self.engine.runtime().spawn(name, work).await.map_err(|_| Problem::internal("a command was interrupted"))?
     }
     pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();

@@ -31,7 +31,7 @@ pub async fn measure(place: &Place, events: usize) -> Measured {
 
 async fn delivered(log: &Arc<dyn EventLog>, events: usize, is_decoded: bool) -> Result<f64, Failure> {
     let began = now::instant();
-    let mut subscription = subscribe(Arc::clone(log), Position::START, BATCH);
+    let mut subscription = subscribe(&runtime::Runtime::system()?, Arc::clone(log), Position::START, BATCH);
     let mut count = 0;
     while count < events {
         let page = subscription.next().await?;

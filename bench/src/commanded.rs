@@ -51,9 +51,9 @@ pub async fn engine(place: &Place, states: usize) -> Result<(Engine, Store), Fai
         log: store.log(),
         keys: Arc::clone(&store.keys),
         snapshots: store.snapshots(),
-        hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }),
+        hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }, &store.runtime),
         limiter: Arc::new(NoLimits),
-        clock: Arc::new(now::RealClock),
+        runtime: store.runtime.clone(),
         policy: Arc::new(Policy::default()),
         cache: CacheOptions { states, ..CacheOptions::default() },
     };

@@ -96,7 +96,8 @@ pub async fn measure(place: &Place, over_nats: bool, rate: u32, seconds: u32) ->
     if let Some(server) = &nats {
         let broker = Broker::connect(&NatsOptions::new(server.url())).await?;
         config.source = Source::Broker(Arc::clone(&broker));
-        tokio::spawn(workers::relay::run(store.log(), broker, Arc::<Kept>::clone(&checkpoints), stop.clone()));
+        let (runtime, log) = (store.runtime.clone(), store.log());
+        tokio::spawn(workers::relay::run(runtime, log, broker, Arc::<Kept>::clone(&checkpoints), stop.clone()));
     }
     let working = tokio::spawn(workers::run(config, engine.clone(), checkpoints, stop.clone()));
 

@@ -79,7 +79,7 @@ fn write_rows(path: &Path, accounts: usize) -> Result<usize, Failure> {
 /// 160 random bits in base32.
 fn secret(number: usize) -> Result<String, Failure> {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bytes = vault::random_entropy()?.bytes(&format!("key {number}"));
+    let bytes = runtime::Runtime::system()?.entropy()?.bytes(&format!("key {number}"));
     Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect())
 }
 
@@ -161,8 +161,9 @@ async fn bare(place: &Place, sizes: &[usize]) -> Result<f64, Failure> {
     // Random: nothing to be compressed, as what is sealed.
     let longest = sizes.iter().copied().max().unwrap_or_default();
     let mut body = Vec::with_capacity(longest + 32);
+    let runtime = runtime::Runtime::system()?;
     while body.len() < longest {
-        body.extend_from_slice(&*vault::random_bytes::<32>()?);
+        body.extend_from_slice(&*runtime.random_bytes::<32>()?);
     }
     match place.database() {
         Some(database) => {

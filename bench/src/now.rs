@@ -1,12 +1,8 @@
 //! The real clock: what is measured here is time itself.
 
-use std::{
-    sync::OnceLock,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use domain::time::Timestamp;
-use event_store::port::Clock;
 
 /// A point to measure from.
 #[expect(clippy::disallowed_methods, reason = "measures")]
@@ -19,18 +15,4 @@ pub fn instant() -> Instant {
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// The time, for an engine.
-#[derive(Debug)]
-pub struct RealClock;
-
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        now()
-    }
-    fn running(&self) -> Duration {
-        static BEGUN: OnceLock<Instant> = OnceLock::new();
-        BEGUN.get_or_init(instant).elapsed()
-    }
 }

@@ -13,6 +13,7 @@ use event_store::{
     postgres::{Database, PostgresOptions, PostgresStore},
     sqlite::{SqliteOptions, SqliteStore},
 };
+use runtime::Runtime;
 use servers::postgres::{PostgresServer, TestDatabase};
 use vault::KeyRing;
 
@@ -78,7 +79,8 @@ impl Place {
 
     /// Opens what is there, or makes it.
     pub async fn open(&self) -> Result<Store, Failure> {
-        let ring = Arc::new(KeyRing::load_or_create(&self.ring())?);
+        let runtime = Runtime::system()?;
+        let ring = Arc::new(KeyRing::load_or_create(&self.ring(), &runtime)?);
         let store = match &self.server {
             None => {
                 let store = SqliteStore::open(&self.folder.join("log.db"), SqliteOptions::default()).await?;
@@ -89,8 +91,8 @@ impl Place {
                 Stored::Postgres(Arc::new(PostgresStore::open(database, PostgresOptions::default()).await?))
             }
         };
-        let keys = Arc::new(Keys::new(store.key_store(), ring, OPENED_KEYS));
-        Ok(Store { store, keys })
+        let keys = Arc::new(Keys::new(&runtime, store.key_store(), ring, OPENED_KEYS));
+        Ok(Store { stored: store, keys, runtime })
     }
 
     /// Waits until a server that runs here has done everything that follows from what is in the log, and appends
@@ -159,15 +161,17 @@ impl Stored {
 /// A place, opened.
 #[derive(Clone)]
 pub struct Store {
-    store: Stored,
+    stored: Stored,
     /// The keys.
     pub keys: Arc<Keys>,
+    /// What runs this program.
+    pub runtime: Runtime,
 }
 
 impl Store {
     /// The log.
     pub fn log(&self) -> Arc<dyn EventLog> {
-        match &self.store {
+        match &self.stored {
             Stored::Sqlite(store) => Arc::<SqliteStore>::clone(store),
             Stored::Postgres(store) => Arc::<PostgresStore>::clone(store),
         }
@@ -175,7 +179,7 @@ impl Store {
 
     /// The snapshots.
     pub fn snapshots(&self) -> Arc<dyn SnapshotStore> {
-        match &self.store {
+        match &self.stored {
             Stored::Sqlite(store) => Arc::<SqliteStore>::clone(store),
             Stored::Postgres(store) => Arc::<PostgresStore>::clone(store),
         }
@@ -183,7 +187,7 @@ impl Store {
 
     /// Finishes and closes.
     pub async fn close(&self) {
-        match &self.store {
+        match &self.stored {
             Stored::Sqlite(store) => store.close().await,
             Stored::Postgres(store) => store.close().await,
         }

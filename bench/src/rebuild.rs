@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(30);
 pub async fn measure(place: &Place, events: usize) -> Measured {
     seed::accounts_of(place, events / EVENTS_PER_ACCOUNT, EVENTS_PER_ACCOUNT).await?;
     let store = place.open().await?;
-    let parts = ViewParts { log: store.log(), keys: Arc::clone(&store.keys), clock: Arc::new(now::RealClock) };
+    let parts = ViewParts { log: store.log(), keys: Arc::clone(&store.keys), runtime: store.runtime.clone() };
     let views = Arc::new(match place.database() {
         None => Views::sqlite(&place.folder().join("views.db"), parts).await?,
         Some(database) => Views::postgres(Database::connect(&database.options()).await?, parts).await?,

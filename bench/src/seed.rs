@@ -64,7 +64,7 @@ pub async fn accounts_of(place: &Place, count: usize, events: usize) -> Result<V
 }
 
 async fn account(store: Store, events: usize) -> Result<Seeded, Failure> {
-    let entropy = vault::random_entropy()?;
+    let entropy = runtime::Runtime::system()?.entropy()?;
     let at = now::now();
     let account = AccountId(uuid(at)?);
     let secret = entropy.token("secret").expose()[..20].to_vec();
@@ -144,5 +144,5 @@ fn history(account: AccountId, secret: &[u8], at: Timestamp) -> Result<Vec<Event
 
 /// A fresh id of a moment.
 pub fn uuid(at: Timestamp) -> Result<Uuid, Failure> {
-    Ok(vault::random_entropy()?.uuid(at, "id"))
+    Ok(runtime::Runtime::system()?.entropy()?.uuid(at, "id"))
 }

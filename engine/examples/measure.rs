@@ -49,7 +49,7 @@ fn rate(count: usize, took: Duration) -> String {
 }
 
 fn random() -> Uuid {
-    uuid::Builder::from_random_bytes(*vault::random_bytes::<16>().unwrap()).into_uuid()
+    uuid::Builder::from_random_bytes(*runtime::Runtime::system().unwrap().random_bytes::<16>().unwrap()).into_uuid()
 }
 
 fn event() -> NewEvent {

@@ -89,7 +89,7 @@ impl Engine {
 
     /// A request of the system itself.
     fn own_request(&self) -> Result<Request, ExecuteError> {
-        let id = vault::random_entropy()?.uuid(self.now(), "request");
+        let id = self.runtime().entropy()?.uuid(self.now(), "request");
         Ok(Request {
             caller: Caller::Worker,
             origin: Origin::default(),

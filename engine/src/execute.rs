@@ -14,7 +14,6 @@ use domain::{
     time::Timestamp,
 };
 use schemas::envelope::{NewEvent, Version};
-use tokio::time::Instant;
 use vault::DataKey;
 
 use crate::{Engine, ExecuteError, Executed, Loaded, Request};
@@ -99,14 +98,14 @@ impl Engine {
         }
         let pass = self.inner.states.enter(stream);
         // One command, one entropy: decided again, it makes the same ids and secrets.
-        let entropy = vault::random_entropy()?;
+        let entropy = self.runtime().entropy()?;
         let mut evidence = Evidence::new();
         let mut loaded = self.known_or_loaded::<D>(stream, &pass).await?;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 metrics::counter!("countersign_conflicts").increment(1);
                 if attempt > PATIENT_AFTER {
-                    tokio::time::sleep(PAUSE * (1 << (attempt - PATIENT_AFTER - 1))).await;
+                    self.runtime().sleep(PAUSE * (1 << (attempt - PATIENT_AFTER - 1))).await;
                 }
                 loaded = self.caught_up(stream, Some(loaded), &pass).await?;
                 if let Some(executed) = self.replay(request).await? {
@@ -125,7 +124,7 @@ impl Engine {
             }
             let append = self.sealed(stream, &loaded, &events, &outcome, request, &entropy, now, manner, None).await?;
             let has_key = append.has_key;
-            let learned = self.inner.parts.clock.running();
+            let learned = self.runtime().running();
             let Some(appended) = self.append(append.append).await? else { continue };
             if has_key {
                 let after = self.with_snapshot_when_due(stream, evolved(&loaded, &events, appended, (now, learned)));
@@ -151,7 +150,7 @@ impl Engine {
         evidence: &mut Evidence,
     ) -> Result<(Decision, Timestamp), ExecuteError> {
         let clock = self.now();
-        let now = loaded.now(&*self.inner.parts.clock);
+        let now = loaded.now(self.runtime());
         for _ in 0..FACTS {
             let context = Context {
                 now,
@@ -226,18 +225,18 @@ impl Engine {
 
     /// Appends; `None` is a conflict. An unknown outcome is cleared up before anything else happens.
     pub(crate) async fn append(&self, append: Append) -> Result<Option<Appended>, ExecuteError> {
-        let begun = Instant::now();
+        let begun = self.runtime().instant();
         let mut pauses = REPEATS.iter();
         loop {
             match self.log().append(append.clone()).await {
                 Ok(appended) => {
-                    metrics::histogram!("countersign_append_seconds").record(begun.elapsed().as_secs_f64());
+                    metrics::histogram!("countersign_append_seconds").record(self.runtime().since(begun).as_secs_f64());
                     return Ok(Some(appended));
                 }
                 Err(AppendError::Conflict) => return Ok(None),
                 Err(AppendError::Log(error)) => return Err(error.into()),
                 Err(AppendError::Unknown(error)) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
+                    Some(pause) => self.runtime().sleep(*pause).await,
                     None => return Err(ExecuteError::Unavailable(format!("outcome unknown: {error}"))),
                 },
             }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use domain::ids::StreamId;
+use runtime::{Instant, Runtime};
 use schemas::envelope::{Position, StoredEvent};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Engine;
@@ -21,19 +21,16 @@ const RETRY: Duration = Duration::from_millis(100);
 const BATCH: usize = 512;
 
 /// When memory was last known to hold everything that the log had announced.
+#[derive(Default)]
 pub(crate) struct Follower {
     current: Mutex<Option<Instant>>,
 }
 
 impl Follower {
-    pub(crate) fn new() -> Self {
-        Self { current: Mutex::new(None) }
-    }
-
     /// Whether what is in memory is at most a second old.
-    pub(crate) fn is_current(&self) -> bool {
+    pub(crate) fn is_current(&self, runtime: &Runtime) -> bool {
         let current = *self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.is_some_and(|at| at.elapsed() < MAY_LAG)
+        current.is_some_and(|at| runtime.since(at) < MAY_LAG)
     }
 
     fn mark(&self, at: Instant) {
@@ -42,9 +39,10 @@ impl Follower {
 }
 
 pub(crate) fn spawn(engine: &Engine, from: Position, cancel: CancellationToken) {
-    let engine = engine.clone();
-    tokio::spawn(async move {
+    let (runtime, engine) = (engine.runtime().clone(), engine.clone());
+    runtime.spawn("engine follows the log", async move {
         tokio::select! {
+            biased;
             () = cancel.cancelled() => {}
             () = run(&engine, from) => {}
         }
@@ -52,17 +50,18 @@ pub(crate) fn spawn(engine: &Engine, from: Position, cancel: CancellationToken) 
 }
 
 async fn run(engine: &Engine, from: Position) {
-    let mut subscription = subscription::subscribe(engine.log().clone(), from, BATCH);
+    let runtime = engine.runtime();
+    let mut subscription = subscription::subscribe(runtime, engine.log().clone(), from, BATCH);
     loop {
-        let begun = Instant::now();
+        let begun = runtime.instant();
         if subscription.is_caught_up() {
             engine.inner.follower.mark(begun);
         }
-        match tokio::time::timeout(HEARTBEAT, subscription.next()).await {
+        match runtime.timeout(HEARTBEAT, subscription.next()).await {
             Ok(Ok(events)) => engine.followed(&events),
             Ok(Err(error)) => {
                 log_trouble(&error);
-                tokio::time::sleep(RETRY).await;
+                runtime.sleep(RETRY).await;
             }
             Err(_) => {}
         }

@@ -89,7 +89,7 @@ impl Engine {
     /// The rows of which nothing is there, and against which no rule speaks.
     async fn new_among(&self, rows: &[Row]) -> Result<Vec<New>, ExecuteError> {
         let mut new = Vec::with_capacity(rows.len());
-        let entropy = vault::random_entropy()?;
+        let entropy = self.runtime().entropy()?;
         for (place, row) in rows.iter().enumerate() {
             if let Some(email) = self.address_to_claim(row, &entropy) {
                 let address = StreamId::Email(AddressHash(self.address_hash(&email)));
@@ -171,7 +171,7 @@ impl Engine {
         request: &Request,
         mut evidence: Evidence,
     ) -> Result<Option<Executed>, ExecuteError> {
-        let (entropy, loaded) = (vault::random_entropy()?, Loaded::<D>::default());
+        let (entropy, loaded) = (self.runtime().entropy()?, Loaded::<D>::default());
         let (decision, now) = self.decided(stream, &loaded, command, request, &entropy, &mut evidence).await?;
         if decision.events.is_empty() {
             return Ok(None);

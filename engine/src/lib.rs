@@ -33,7 +33,7 @@ use domain::{
     time::{Seconds, Timestamp},
     values::{Caller, Origin},
 };
-use quick_cache::sync::Cache;
+use runtime::{Cache, NoRandomness, Runtime};
 use schemas::envelope::{Metadata, Position, Version};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -43,7 +43,7 @@ use self::{follow::Follower, numbers::Numbers, password_reset::Shadow, queues::Q
 use event_store::{
     codec::CodecError,
     keys::{Keys, KeysError},
-    port::{Clock, EventLog, Limiter, LogError, SnapshotStore},
+    port::{EventLog, Limiter, LogError, SnapshotStore},
 };
 
 pub use self::{
@@ -67,8 +67,8 @@ pub struct EngineParts {
     pub hasher: Hasher,
     /// Limits over accounts.
     pub limiter: Arc<dyn Limiter>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
+    /// What runs it: the time, waiting, tasks, randomness.
+    pub runtime: Runtime,
     /// The rules' numbers.
     pub policy: Arc<Policy>,
     /// What is kept in memory.
@@ -197,6 +197,12 @@ impl From<VaultError> for ExecuteError {
     }
 }
 
+impl From<NoRandomness> for ExecuteError {
+    fn from(error: NoRandomness) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
 impl From<CodecError> for ExecuteError {
     fn from(error: CodecError) -> Self {
         Self::Internal(error.to_string())
@@ -238,10 +244,10 @@ impl<D> Loaded<D> {
     /// that event the time goes on from it, as it passed since this process learned of it: locks end and codes
     /// expire after as long as ever, and no history runs backwards. A process that begins to look only now counts
     /// from now: what has to pass passes in full, never less.
-    pub(crate) fn now(&self, clock: &dyn Clock) -> Timestamp {
-        let passed = clock.running().saturating_sub(self.learned).as_millis();
+    pub(crate) fn now(&self, runtime: &Runtime) -> Timestamp {
+        let passed = runtime.running().saturating_sub(self.learned).as_millis();
         let passed = i64::try_from(passed).unwrap_or(i64::MAX);
-        clock.now().max(Timestamp::from_millis(self.at.as_millis().saturating_add(passed)))
+        runtime.now().max(Timestamp::from_millis(self.at.as_millis().saturating_add(passed)))
     }
 }
 
@@ -269,15 +275,16 @@ impl Engine {
     /// An engine over these parts. Its task follows the log, to keep what is in memory current, until `cancel`.
     pub async fn start(parts: EngineParts, cancel: CancellationToken) -> Result<Self, ExecuteError> {
         let from = parts.log.last_position().await?;
-        let states = States::new(parts.cache.states);
+        let states = States::new(&parts.runtime, parts.cache.states);
+        let (follower, shadows) = (Follower::default(), Cache::new(&parts.runtime, SHADOWS));
         let engine = Self {
             inner: Arc::new(Inner {
                 states,
                 queues: Queues::default(),
                 sign_ins: Queues::default(),
-                shadows: Cache::new(SHADOWS),
+                shadows,
                 numbers: Numbers::default(),
-                follower: Follower::new(),
+                follower,
                 parts,
             }),
         };
@@ -287,7 +294,11 @@ impl Engine {
 
     /// Now.
     pub fn now(&self) -> Timestamp {
-        self.inner.parts.clock.now()
+        self.inner.parts.runtime.now()
+    }
+    /// What runs it.
+    pub fn runtime(&self) -> &Runtime {
+        &self.inner.parts.runtime
     }
     /// The rules' numbers.
     pub fn policy(&self) -> &Policy {

@@ -28,7 +28,7 @@ impl Engine {
 
     /// Any stream; at most a second behind the log.
     pub async fn load_stream<D: Decider>(&self, stream: &StreamId) -> Result<Loaded<D>, ExecuteError> {
-        if self.inner.follower.is_current()
+        if self.inner.follower.is_current(self.runtime())
             && let Some(known) = self.inner.states.get::<D>(stream)
         {
             metrics::counter!("countersign_state_cache", "result" => "hit").increment(1);
@@ -100,7 +100,7 @@ impl Engine {
             }
         }
         if loaded.version != known_version {
-            loaded.learned = self.inner.parts.clock.running();
+            loaded.learned = self.runtime().running();
         }
         let loaded = self.with_snapshot_when_due(stream, loaded);
         pass.keep(&loaded);
@@ -124,7 +124,7 @@ impl Engine {
         loaded.snapshot = loaded.version;
         let loaded = Arc::new(loaded);
         let (engine, stream, written) = (self.clone(), stream.clone(), Arc::clone(&loaded));
-        tokio::spawn(async move {
+        self.runtime().spawn("snapshot", async move {
             if let Err(error) = engine.write_snapshot(&stream, &written).await {
                 tracing::debug!(%error, "a snapshot was not written");
             }

@@ -25,14 +25,9 @@ use domain::{
     values::{Caller, EmailAddress, EnteredCode, FactorKind, Purpose},
 };
 use schemas::envelope::Position;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{
-    Engine, ExecuteError, Executed, Loaded, Request,
-    execute::Manner,
-    sign_in::{nowhere, wait_for_grid},
-};
+use crate::{Engine, ExecuteError, Executed, Loaded, Request, execute::Manner, sign_in::nowhere};
 
 /// What a reset's token says: the account in disguise, the verification, the secret.
 #[derive(Debug, Clone)]
@@ -72,9 +67,9 @@ impl Engine {
         email: &EmailAddress,
         request: &Request,
     ) -> Result<(Uuid, Executed), ExecuteError> {
-        let begun = Instant::now();
+        let begun = self.runtime().instant();
         let answer = self.reset_requested(email, request).await;
-        wait_for_grid(begun).await;
+        self.wait_for_grid(begun).await;
         answer
     }
 
@@ -85,9 +80,9 @@ impl Engine {
         attempt: ResetAttempt,
         request: &Request,
     ) -> Result<Executed, ExecuteError> {
-        let begun = Instant::now();
+        let begun = self.runtime().instant();
         let answer = self.reset_attempted(ticket, attempt, request).await;
-        wait_for_grid(begun).await;
+        self.wait_for_grid(begun).await;
         answer.map(|executed| if executed.outcome.is_err() { nowhere(executed) } else { executed })
     }
 
@@ -99,7 +94,7 @@ impl Engine {
             return Ok(known);
         }
         let now = self.now();
-        let id = VerificationId(vault::random_entropy()?.uuid(now, "password reset"));
+        let id = VerificationId(self.runtime().entropy()?.uuid(now, "password reset"));
         let command = Command::RequestPasswordReset { verification_id: id };
         if let Some(account) = account {
             let manner = Manner { keep_no_refusal: true };

@@ -1,7 +1,7 @@
 //! One queue per stream: commands take their turn in order of arrival.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,7 +11,7 @@ use tokio::sync::{Mutex as Fair, OwnedMutexGuard};
 /// The queues that someone stands in. Tokio's mutex is fair: first come, first served.
 #[derive(Default)]
 pub(crate) struct Queues {
-    waiting: Mutex<HashMap<StreamId, Arc<Fair<()>>>>,
+    waiting: Mutex<BTreeMap<StreamId, Arc<Fair<()>>>>,
 }
 
 /// A turn; the next one comes when it is dropped.
@@ -30,7 +30,7 @@ impl Queues {
         turn
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<StreamId, Arc<Fair<()>>>> {
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<StreamId, Arc<Fair<()>>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

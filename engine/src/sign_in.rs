@@ -10,8 +10,8 @@ use domain::{
     secret::{SecretText, to_hex},
     values::{Caller, EmailAddress, Scope},
 };
+use runtime::Instant;
 use schemas::envelope::Position;
-use tokio::time::Instant;
 
 use crate::{Engine, ExecuteError, Executed, Request, execute::Manner};
 
@@ -27,7 +27,7 @@ impl Engine {
         password: SecretText,
         request: &Request,
     ) -> Result<(Option<AccountId>, Executed), ExecuteError> {
-        let begun = Instant::now();
+        let begun = self.runtime().instant();
         if matches!(request.caller, Caller::ApiClient(..)) && !request.caller.has(Scope::SessionsIssue) {
             // The account's rules say the same, but only of an account that is there.
             let outcome = Err(Refusal::Forbidden);
@@ -66,7 +66,7 @@ impl Engine {
         };
         match &executed.outcome {
             Err(Refusal::WrongCredentials) => {
-                wait_for_grid(begun).await;
+                self.wait_for_grid(begun).await;
                 Ok((None, nowhere(executed)))
             }
             Err(_) => {
@@ -81,13 +81,13 @@ impl Engine {
             }
         }
     }
-}
 
-pub(crate) async fn wait_for_grid(begun: Instant) {
-    let step = GRID.as_micros();
-    let until = (begun.elapsed().as_micros() / step + 1) * step;
-    let until = Duration::from_micros(u64::try_from(until).unwrap_or(u64::MAX));
-    tokio::time::sleep_until(begun + until).await;
+    pub(crate) async fn wait_for_grid(&self, begun: Instant) {
+        let step = GRID.as_micros();
+        let until = (self.runtime().since(begun).as_micros() / step + 1) * step;
+        let until = Duration::from_micros(u64::try_from(until).unwrap_or(u64::MAX));
+        self.runtime().sleep_until(begun + until).await;
+    }
 }
 
 /// Without the place: where an account's stream stands would say that there is one.

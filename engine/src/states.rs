@@ -6,12 +6,12 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use domain::ids::StreamId;
-use quick_cache::sync::Cache;
+use runtime::{Cache, Runtime};
 use schemas::envelope::Version;
 
 use crate::Loaded;
@@ -32,7 +32,7 @@ struct Reading {
 
 pub(crate) struct States {
     kept: Option<Cache<StreamId, Kept>>,
-    reading: Mutex<HashMap<StreamId, Reading>>,
+    reading: Mutex<BTreeMap<StreamId, Reading>>,
 }
 
 /// The right to keep a state, acquired before it is read.
@@ -42,8 +42,8 @@ pub(crate) struct Pass<'a> {
 }
 
 impl States {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { kept: (capacity > 0).then(|| Cache::new(capacity)), reading: Mutex::default() }
+    pub(crate) fn new(runtime: &Runtime, capacity: usize) -> Self {
+        Self { kept: (capacity > 0).then(|| Cache::new(runtime, capacity)), reading: Mutex::default() }
     }
 
     pub(crate) fn get<D: Send + Sync + 'static>(&self, stream: &StreamId) -> Option<Arc<Loaded<D>>> {
@@ -74,7 +74,7 @@ impl States {
         }
     }
 
-    fn reading(&self) -> MutexGuard<'_, HashMap<StreamId, Reading>> {
+    fn reading(&self) -> MutexGuard<'_, BTreeMap<StreamId, Reading>> {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -111,11 +111,17 @@ impl Drop for Pass<'_> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use domain::ids::AccountId;
     use schemas::envelope::Position;
     use uuid::Uuid;
 
     use super::*;
+
+    fn states(capacity: usize) -> States {
+        States::new(&Runtime::system().unwrap(), capacity)
+    }
 
     fn stream() -> StreamId {
         StreamId::Account(AccountId(Uuid::nil()))
@@ -138,7 +144,7 @@ mod tests {
 
     #[test]
     fn an_event_that_was_followed_removes_an_older_state_and_no_newer_one() {
-        let (states, stream) = (States::new(10), stream());
+        let (states, stream) = (states(10), stream());
         states.enter(&stream).keep(&at(5));
         states.followed(&stream, Version(5));
         assert_eq!(kept(&states), Some(5));
@@ -148,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_state_read_before_an_event_is_not_kept_after_it() {
-        let (states, stream) = (States::new(10), stream());
+        let (states, stream) = (states(10), stream());
         let pass = states.enter(&stream);
         states.followed(&stream, Version(6));
         pass.keep(&at(5));
@@ -159,7 +165,7 @@ mod tests {
 
     #[test]
     fn an_older_state_does_not_replace_a_newer_one() {
-        let (states, stream) = (States::new(10), stream());
+        let (states, stream) = (states(10), stream());
         let pass = states.enter(&stream);
         pass.keep(&at(6));
         pass.keep(&at(5));
@@ -168,7 +174,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_readers_that_are_gone() {
-        let (states, stream) = (States::new(10), stream());
+        let (states, stream) = (states(10), stream());
         let passes = (states.enter(&stream), states.enter(&stream));
         assert_eq!(states.reading().len(), 1);
         drop(passes);
@@ -177,7 +183,7 @@ mod tests {
 
     #[test]
     fn without_capacity_nothing_is_kept() {
-        let (states, stream) = (States::new(0), stream());
+        let (states, stream) = (states(0), stream());
         states.enter(&stream).keep(&at(5));
         assert_eq!(kept(&states), None);
     }

@@ -16,7 +16,6 @@ use vault::{Argon2Cost, Hasher, HasherConfig, KeyRing};
 use crate::{CacheOptions, Engine, EngineParts, Idempotency, Request};
 use event_store::{
     keys::Keys,
-    port::Clock,
     sqlite::{SqliteOptions, SqliteStore},
     testing::{ManualClock, MemoryLimiter, Scratch},
 };
@@ -59,8 +58,9 @@ impl Fixture {
     /// With something else.
     #[expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test without its fixture cannot go on")]
     pub async fn with(options: FixtureOptions) -> Self {
-        let ring = Arc::new(KeyRing::generate().unwrap());
-        let parts = (Arc::default(), Arc::default());
+        let clock = Arc::<ManualClock>::default();
+        let ring = Arc::new(KeyRing::generate(&clock.runtime()).unwrap());
+        let parts = (clock, Arc::default());
         Self::over(Arc::new(Scratch::new().unwrap()), ring, options, parts).await
     }
 
@@ -80,15 +80,19 @@ impl Fixture {
     ) -> Self {
         let path = scratch.file("log.db");
         let store = Arc::new(SqliteStore::open(&path, options.sqlite.clone()).await.unwrap());
-        let keys = Arc::new(Keys::new(store.clone(), Arc::clone(&ring), 1_000));
+        let runtime = clock.runtime();
+        let keys = Arc::new(Keys::new(&runtime, store.clone(), Arc::clone(&ring), 1_000));
         let cheap = Argon2Cost { memory_kib: 64, passes: 1, lanes: 1 };
         let parts = EngineParts {
             log: store.clone(),
             keys: Arc::clone(&keys),
             snapshots: store.clone(),
-            hasher: Hasher::new(HasherConfig { threads: 1, waiting: 1_000, password: cheap, recovery_code: cheap }),
+            hasher: Hasher::new(
+                HasherConfig { threads: 1, waiting: 1_000, password: cheap, recovery_code: cheap },
+                &runtime,
+            ),
             limiter: limiter.clone(),
-            clock: clock.clone(),
+            runtime,
             policy: Arc::new(options.policy.clone()),
             cache: options.cache,
         };
@@ -105,7 +109,7 @@ impl Fixture {
     /// A random id.
     #[expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test without randomness cannot go on")]
     pub fn uuid(&self) -> Uuid {
-        vault::random_entropy().unwrap().uuid(self.clock.now(), "test")
+        self.engine.runtime().entropy().unwrap().uuid(self.engine.now(), "test")
     }
 
     /// A request of this caller, from one address.

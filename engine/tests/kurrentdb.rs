@@ -27,18 +27,22 @@ use servers::kurrentdb::{FakeServer, under_test::Kurrent};
 use uuid::Uuid;
 
 fn uuid() -> Uuid {
-    uuid::Builder::from_random_bytes(*vault::random_bytes::<16>().unwrap()).into_uuid()
+    uuid::Builder::from_random_bytes(*runtime::Runtime::system().unwrap().random_bytes::<16>().unwrap()).into_uuid()
 }
 
 async fn engine(kurrent: &Kurrent, ring: &Arc<KeyRing>) -> Engine {
     let cheap = Argon2Cost { memory_kib: 64, passes: 1, lanes: 1 };
+    let runtime = Arc::<ManualClock>::default().runtime();
     let parts = EngineParts {
         log: kurrent.log(),
-        keys: Arc::new(Keys::new(kurrent.keys(), Arc::clone(ring), 1_000)),
+        keys: Arc::new(Keys::new(&runtime, kurrent.keys(), Arc::clone(ring), 1_000)),
         snapshots: kurrent.snapshots(),
-        hasher: Hasher::new(HasherConfig { threads: 1, waiting: 1_000, password: cheap, recovery_code: cheap }),
+        hasher: Hasher::new(
+            HasherConfig { threads: 1, waiting: 1_000, password: cheap, recovery_code: cheap },
+            &runtime,
+        ),
         limiter: Arc::new(MemoryLimiter::default()),
-        clock: Arc::new(ManualClock::default()),
+        runtime,
         policy: Arc::new(Policy::default()),
         cache: CacheOptions::default(),
     };
@@ -71,7 +75,7 @@ fn register(account: AccountId) -> Command {
 async fn a_command_with_a_key_is_carried_out_once_whichever_process_is_asked() {
     let kurrent = Kurrent::on(FakeServer::start().await).await;
     let beside = kurrent.beside().await;
-    let ring = Arc::new(KeyRing::generate().unwrap());
+    let ring = Arc::new(KeyRing::generate(&runtime::Runtime::system().unwrap()).unwrap());
     let (one, other) = (engine(&kurrent, &ring).await, engine(&beside, &ring).await);
     let account = AccountId(uuid());
     let first = one.execute(account, register(account), &request(7)).await.unwrap();
@@ -88,7 +92,7 @@ async fn a_command_with_a_key_is_carried_out_once_whichever_process_is_asked() {
 async fn what_was_acknowledged_while_connections_broke_is_in_the_log_once() {
     let kurrent = Kurrent::on(FakeServer::start().await).await;
     let beside = kurrent.beside().await;
-    let ring = Arc::new(KeyRing::generate().unwrap());
+    let ring = Arc::new(KeyRing::generate(&runtime::Runtime::system().unwrap()).unwrap());
     let engines = [engine(&kurrent, &ring).await, engine(&beside, &ring).await];
     let mut tasks = Vec::new();
     for n in 0..40_u8 {
@@ -122,7 +126,7 @@ async fn what_was_acknowledged_while_connections_broke_is_in_the_log_once() {
     assert_eq!(records.len(), 40, "one account for each key");
     // And a subscriber of either process finds them.
     let last = eventually(|| async { kurrent.store.last_position().await.ok() }).await.unwrap();
-    let mut subscription = subscribe(beside.log(), Position::START, 100);
+    let mut subscription = subscribe(&runtime::Runtime::system().unwrap(), beside.log(), Position::START, 100);
     let mut found = 0;
     while subscription.position() < last {
         let Ok(events) = subscription.next().await else { continue };

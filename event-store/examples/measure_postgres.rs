@@ -25,7 +25,7 @@ fn rate(count: usize, took: Duration) -> f64 {
 }
 
 fn random() -> Uuid {
-    uuid::Builder::from_random_bytes(*vault::random_bytes::<16>().unwrap()).into_uuid()
+    uuid::Builder::from_random_bytes(*runtime::Runtime::system().unwrap().random_bytes::<16>().unwrap()).into_uuid()
 }
 
 fn event() -> NewEvent {
@@ -111,7 +111,7 @@ async fn catching_up(test: &TestDatabase) {
     let last = store.last_position().await.unwrap();
     for batch in [500, 1_000, 4_000] {
         let begun = Instant::now();
-        let mut subscription = subscribe(store.clone(), Position::START, batch);
+        let mut subscription = subscribe(&runtime::Runtime::system().unwrap(), store.clone(), Position::START, batch);
         let mut count = 0;
         while subscription.position() < last {
             count += subscription.next().await.unwrap().len();

@@ -25,6 +25,7 @@ use domain::{
     ids::{AccountId, EventId, StreamId},
     time::Timestamp,
 };
+use runtime::Runtime;
 use schemas::envelope::{NewEvent, Position, Version};
 use uuid::Uuid;
 
@@ -162,8 +163,13 @@ pub(crate) async fn beginning(under_test: &impl LogUnderTest) -> Result<Position
 /// A moment of the cases.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_521_600);
 
+#[expect(clippy::expect_used, reason = "a case that cannot go on has failed")]
+pub(crate) fn runtime() -> Runtime {
+    Runtime::system().expect("random numbers")
+}
+
 pub(crate) fn uuid() -> Uuid {
-    let bytes = vault::random_bytes::<16>().map_or([7; 16], |bytes| *bytes);
+    let bytes = runtime().random_bytes::<16>().map_or([7; 16], |bytes| *bytes);
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 

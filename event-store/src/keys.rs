@@ -7,8 +7,7 @@ use std::{
 };
 
 use domain::ids::StreamId;
-use quick_cache::sync::Cache;
-use tokio::time::Instant;
+use runtime::{Cache, Instant, Runtime};
 use vault::{DataKey, KeyRing, VaultError};
 
 use crate::port::{KeyStore, LogError, WrappedKey};
@@ -53,6 +52,7 @@ pub type RingSource = Box<dyn Fn() -> Option<KeyRing> + Send + Sync>;
 
 /// The data keys of all streams.
 pub struct Keys {
+    runtime: Runtime,
     store: Arc<dyn KeyStore>,
     ring: RwLock<Arc<KeyRing>>,
     source: Option<RingSource>,
@@ -61,8 +61,9 @@ pub struct Keys {
 
 impl Keys {
     /// Keys of this store under this ring, at most `capacity` of them opened at a time.
-    pub fn new(store: Arc<dyn KeyStore>, ring: Arc<KeyRing>, capacity: usize) -> Self {
-        Self { store, ring: RwLock::new(ring), source: None, remembered: Cache::new(capacity) }
+    pub fn new(runtime: &Runtime, store: Arc<dyn KeyStore>, ring: Arc<KeyRing>, capacity: usize) -> Self {
+        let remembered = Cache::new(runtime, capacity);
+        Self { runtime: runtime.clone(), store, ring: RwLock::new(ring), source: None, remembered }
     }
 
     /// The same, reading the ring again when a data key is wrapped by a ring key that it does not hold: another
@@ -83,7 +84,8 @@ impl Keys {
 
     /// What there is of a stream's key; at most a minute old.
     pub async fn state(&self, stream: &StreamId) -> Result<KeyState, KeysError> {
-        if let Some(known) = self.remembered.get(stream).filter(|known| known.since.elapsed() < REMEMBERED) {
+        let is_young = |known: &Remembered| self.runtime.since(known.since) < REMEMBERED;
+        if let Some(known) = self.remembered.get(stream).filter(is_young) {
             return Ok(known.key.map_or(KeyState::Erased, KeyState::Open));
         }
         self.state_in_store(stream).await
@@ -103,7 +105,7 @@ impl Keys {
             KeyState::Open(key) => Ok(key),
             KeyState::Erased => Err(KeysError::Erased),
             KeyState::Absent => {
-                let (ring_key, bytes) = self.ring().wrap(&stream.to_string(), &DataKey::generate()?)?;
+                let (ring_key, bytes) = self.ring().wrap(&stream.to_string(), &DataKey::generate(&self.runtime)?)?;
                 // Another process may have been quicker: what is kept counts, not what was made here.
                 let kept = self.store.insert(stream, WrappedKey::Wrapped { ring_key, bytes }).await?;
                 match self.remember(stream, &kept)? {
@@ -125,7 +127,7 @@ impl Keys {
         let ring = self.ring();
         let (mut keys, mut wrapped) = (Vec::with_capacity(streams.len()), Vec::with_capacity(streams.len()));
         for stream in streams {
-            let key = DataKey::generate()?;
+            let key = DataKey::generate(&self.runtime)?;
             let (ring_key, bytes) = ring.wrap(&stream.to_string(), &key)?;
             keys.push(Some(key));
             wrapped.push((stream.clone(), WrappedKey::Wrapped { ring_key, bytes }));
@@ -149,7 +151,7 @@ impl Keys {
     pub async fn erase(&self, stream: &StreamId) -> Result<(), KeysError> {
         self.forget(stream);
         self.store.erase(stream).await?;
-        self.remembered.insert(stream.clone(), Remembered { key: None, since: Instant::now() });
+        self.remembered.insert(stream.clone(), Remembered { key: None, since: self.runtime.instant() });
         Ok(())
     }
 
@@ -203,7 +205,7 @@ impl Keys {
             WrappedKey::Wrapped { ring_key, bytes } => Some(self.unwrap(&stream.to_string(), *ring_key, bytes)?),
             WrappedKey::Erased => None,
         };
-        self.remembered.insert(stream.clone(), Remembered { key: key.clone(), since: Instant::now() });
+        self.remembered.insert(stream.clone(), Remembered { key: key.clone(), since: self.runtime.instant() });
         Ok(key.map_or(KeyState::Erased, KeyState::Open))
     }
 }

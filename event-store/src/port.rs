@@ -33,8 +33,6 @@
 //! event_store::contract!(Postgres);
 //! ```
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use domain::{
     ids::StreamId,
@@ -236,12 +234,4 @@ pub trait Checkpoints: Send + Sync + 'static {
     async fn load(&self, name: &str) -> Result<Position, LogError>;
     /// Moves it.
     async fn save(&self, name: &str, position: Position) -> Result<(), LogError>;
-}
-
-/// The time. Only the binary's adapter reads a clock; tests move theirs.
-pub trait Clock: Send + Sync + 'static {
-    /// Now. It may be set, also back.
-    fn now(&self) -> Timestamp;
-    /// How long it has run, from a start of its own. Nobody sets it: what has to pass passes by it.
-    fn running(&self) -> Duration;
 }

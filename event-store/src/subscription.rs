@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use runtime::{Instant, Runtime};
 use schemas::envelope::{Position, StoredEvent};
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use crate::port::{EventLog, LogError};
 
@@ -12,6 +13,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A reader's place in the log.
 pub struct Subscription {
+    runtime: Runtime,
     log: Arc<dyn EventLog>,
     announced: watch::Receiver<Position>,
     after: Position,
@@ -21,9 +23,10 @@ pub struct Subscription {
 }
 
 /// Follows the log from after a position: none skipped, none reordered, none twice.
-pub fn subscribe(log: Arc<dyn EventLog>, after: Position, batch: usize) -> Subscription {
+pub fn subscribe(runtime: &Runtime, log: Arc<dyn EventLog>, after: Position, batch: usize) -> Subscription {
     let announced = log.watch();
-    Subscription { log, announced, after, batch: batch.max(1), asked: Instant::now() }
+    let (runtime, asked) = (runtime.clone(), runtime.instant());
+    Subscription { runtime, log, announced, after, batch: batch.max(1), asked }
 }
 
 impl Subscription {
@@ -31,15 +34,15 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Vec<StoredEvent>, LogError> {
         loop {
             let is_announced = *self.announced.borrow_and_update() > self.after;
-            if is_announced || self.asked.elapsed() >= ASK_AGAIN {
+            if is_announced || self.runtime.since(self.asked) >= ASK_AGAIN {
                 let events = self.log.read_all(self.after, self.batch).await?;
-                self.asked = Instant::now();
+                self.asked = self.runtime.instant();
                 if let Some(last) = events.last() {
                     self.after = last.position;
                     return Ok(events);
                 }
             }
-            let woken = tokio::time::timeout_at(self.asked + ASK_AGAIN, self.announced.changed()).await;
+            let woken = self.runtime.timeout_at(self.asked + ASK_AGAIN, self.announced.changed()).await;
             if let Ok(Err(_)) = woken {
                 return Err(LogError::Unavailable("the event log is closed".to_owned()));
             }

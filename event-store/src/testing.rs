@@ -1,11 +1,11 @@
-//! What tests of this and other rooms need: a clock they move, stores in memory. Feature `testing`; never part of
+//! What tests of this and other rooms need: a machine whose clock they move, stores in memory. Feature `testing`; never part of
 //! the binary.
 
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,15 +16,19 @@ use domain::{
     limits::Charge,
     time::{Seconds, Timestamp},
 };
+use futures::future::BoxFuture;
+use runtime::{Machine, NoRandomness, Runtime, System};
 use schemas::envelope::Position;
 
-use crate::port::{Checkpoints, Clock, Limiter, LogError};
+use crate::port::{Checkpoints, Limiter, LogError};
 
-/// A time that stands until it is moved.
+/// The system's machine, but that its clocks stand until they are moved. What waits goes by the real time all the
+/// same: hours pass at once for the rules, and no time-out runs out for it.
 #[derive(Debug)]
 pub struct ManualClock {
     at: AtomicI64,
     passed: AtomicU64,
+    system: System,
 }
 
 impl ManualClock {
@@ -32,8 +36,17 @@ impl ManualClock {
     pub const START: Timestamp = Timestamp::from_seconds(1_795_521_600);
 
     /// A clock that shows this.
-    pub const fn new(at: Timestamp) -> Self {
-        Self { at: AtomicI64::new(at.as_millis()), passed: AtomicU64::new(0) }
+    pub fn new(at: Timestamp) -> Self {
+        Self { at: AtomicI64::new(at.as_millis()), passed: AtomicU64::new(0), system: System::default() }
+    }
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.at.load(Ordering::SeqCst))
+    }
+    /// A handle to it.
+    #[expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test without randomness cannot go on")]
+    pub fn runtime(self: &Arc<Self>) -> Runtime {
+        Runtime::new(Arc::<Self>::clone(self)).unwrap()
     }
     /// Moves it on.
     pub fn advance(&self, by: Seconds) {
@@ -52,12 +65,27 @@ impl Default for ManualClock {
     }
 }
 
-impl Clock for ManualClock {
+impl Machine for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.at.load(Ordering::SeqCst))
+        self.now()
     }
     fn running(&self) -> Duration {
         Duration::from_secs(self.passed.load(Ordering::SeqCst))
+    }
+    fn timer(&self) -> Duration {
+        self.system.running()
+    }
+    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        self.system.sleep(pause)
+    }
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        self.system.spawn(name, task);
+    }
+    fn run_blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) {
+        self.system.run_blocking(name, work);
+    }
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        self.system.fill(bytes)
     }
 }
 

@@ -88,7 +88,7 @@ async fn child_that_appends_until_it_is_killed() {
 }
 
 fn random() -> Uuid {
-    uuid::Builder::from_random_bytes(*vault::random_bytes::<16>().unwrap()).into_uuid()
+    uuid::Builder::from_random_bytes(*runtime::Runtime::system().unwrap().random_bytes::<16>().unwrap()).into_uuid()
 }
 
 fn event() -> NewEvent {

@@ -37,7 +37,7 @@ const SOON: Duration = Duration::from_secs(20);
 const LOCK: i64 = 0x4353_676e_0000_0002;
 
 fn random() -> Uuid {
-    uuid::Builder::from_random_bytes(*vault::random_bytes::<16>().unwrap()).into_uuid()
+    uuid::Builder::from_random_bytes(*runtime::Runtime::system().unwrap().random_bytes::<16>().unwrap()).into_uuid()
 }
 
 fn stream() -> StreamId {
@@ -85,7 +85,7 @@ async fn persist(log: &PostgresStore, append: &Append) -> Version {
 }
 
 async fn take(log: Arc<PostgresStore>, count: usize) -> Vec<StoredEvent> {
-    let mut subscription = subscribe(log, Position::START, 100);
+    let mut subscription = subscribe(&runtime::Runtime::system().unwrap(), log, Position::START, 100);
     let mut seen = Vec::new();
     while seen.len() < count {
         match timeout(SOON, subscription.next()).await.expect("an event within the time") {

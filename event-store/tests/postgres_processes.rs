@@ -45,7 +45,7 @@ async fn child() {
 }
 
 fn random() -> Uuid {
-    uuid::Builder::from_random_bytes(*vault::random_bytes::<16>().unwrap()).into_uuid()
+    uuid::Builder::from_random_bytes(*runtime::Runtime::system().unwrap().random_bytes::<16>().unwrap()).into_uuid()
 }
 
 fn event() -> NewEvent {
@@ -94,7 +94,7 @@ async fn write(log: Arc<PostgresStore>) {
 
 /// Follows while the others write: positions without a gap, versions without a gap in each stream.
 async fn follow(log: Arc<PostgresStore>, count: usize) {
-    let mut subscription = subscribe(log, Position::START, 64);
+    let mut subscription = subscribe(&runtime::Runtime::system().unwrap(), log, Position::START, 64);
     let mut heads: HashMap<Arc<str>, u64> = HashMap::new();
     let mut last = 0;
     for _ in 0..count {

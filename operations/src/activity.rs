@@ -1,7 +1,7 @@
 //! When sessions were last used: in memory first, in the store at most every ten minutes each.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
@@ -29,7 +29,7 @@ struct Use {
 /// What this process knows of the last uses.
 #[derive(Default)]
 pub(super) struct Activity {
-    uses: Mutex<HashMap<SessionId, Use>>,
+    uses: Mutex<BTreeMap<SessionId, Use>>,
 }
 
 impl Operations {
@@ -44,8 +44,8 @@ impl Operations {
         &self,
         sessions: &[SessionId],
         now: Timestamp,
-    ) -> Result<HashMap<SessionId, Timestamp>, LogError> {
-        let mut found = HashMap::with_capacity(sessions.len());
+    ) -> Result<BTreeMap<SessionId, Timestamp>, LogError> {
+        let mut found = BTreeMap::new();
         let mut asked = Vec::new();
         {
             let uses = self.activity.uses.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,6 +103,6 @@ impl Operations {
     }
 }
 
-fn unwritten(uses: &HashMap<SessionId, Use>) -> Vec<(SessionId, Timestamp)> {
+fn unwritten(uses: &BTreeMap<SessionId, Use>) -> Vec<(SessionId, Timestamp)> {
     uses.iter().filter(|(_, seen)| seen.last > seen.written).filter_map(|(id, seen)| Some((*id, seen.last?))).collect()
 }

@@ -1,6 +1,6 @@
 //! What buckets hold: a sliding window each, so that never more than its count falls into any span of its length.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use domain::time::{Seconds, Timestamp};
 
@@ -121,7 +121,7 @@ impl Held {
 /// Buckets that were looked up, and what happens to them in one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
-    held: HashMap<BucketKey, Held>,
+    held: BTreeMap<BucketKey, Held>,
     changed: Vec<BucketKey>,
 }
 

@@ -19,7 +19,7 @@ use domain::{events::*, ids::*, personal::Personal, secret::TokenHash, secret::T
 use event_store::{
     codec,
     keys::Keys,
-    port::{Append, Clock, EventLog, Expected},
+    port::{Append, EventLog, Expected},
     postgres::Database,
     sqlite::{SqliteOptions, SqliteStore},
     testing::ManualClock,
@@ -169,7 +169,7 @@ async fn on_postgres(load: &Load, head: Position) {
     let server = Arc::new(PostgresServer::start().await);
     let place = server.database().await;
     let database = Database::connect(&place.options()).await.unwrap();
-    let parts = ViewParts { log: load.store.clone(), keys: load.keys.clone(), clock: load.clock.clone() };
+    let parts = ViewParts { log: load.store.clone(), keys: load.keys.clone(), runtime: load.clock.runtime() };
     let views = Arc::new(Views::postgres(database, parts).await.unwrap());
     let cancel = CancellationToken::new();
     let (begun, spent) = (Instant::now(), processor_seconds());
@@ -205,7 +205,12 @@ async fn main() {
     let events: u64 = std::env::args().nth(1).map_or(200_000, |n| n.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&dir.path().join("log.db"), SqliteOptions::default()).await.unwrap());
-    let keys = Arc::new(Keys::new(store.clone(), Arc::new(KeyRing::generate().unwrap()), 10_000));
+    let keys = Arc::new(Keys::new(
+        &runtime::Runtime::system().unwrap(),
+        store.clone(),
+        Arc::new(KeyRing::generate(&runtime::Runtime::system().unwrap()).unwrap()),
+        10_000,
+    ));
     let load = Arc::new(Load { store, keys, clock: Arc::default(), ids: AtomicU64::new(1) });
     let mut accounts = Vec::new();
     for _ in 0..events / PER_ACCOUNT {
@@ -220,7 +225,7 @@ async fn main() {
         std::fs::metadata(dir.path().join("log.db")).unwrap().len() / 1_000_000
     );
 
-    let parts = ViewParts { log: load.store.clone(), keys: load.keys.clone(), clock: load.clock.clone() };
+    let parts = ViewParts { log: load.store.clone(), keys: load.keys.clone(), runtime: load.clock.runtime() };
     let views = Arc::new(Views::sqlite(&dir.path().join("views.db"), parts).await.unwrap());
     let cancel = CancellationToken::new();
     let (begun, spent) = (Instant::now(), processor_seconds());

@@ -2,13 +2,14 @@
 //! of what is personal. A whole batch at once, so that threads meet once per batch and not once per row.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
 };
 
 use domain::{ids::StreamId, time::Timestamp};
 use event_store::{codec, keys::Keys};
 use futures::{StreamExt, TryStreamExt};
+use runtime::Runtime;
 use schemas::envelope::{Position, RecordedEvent, StoredEvent};
 use vault::{DataKey, KeyRing};
 
@@ -72,13 +73,14 @@ impl FromIterator<usize> for ViewSet {
 
 /// Turns the events after a position into one batch for some of the views.
 pub(crate) async fn batch(
+    runtime: &Runtime,
     keys: &Arc<Keys>,
     views: ViewSet,
     after: Position,
     events: Vec<StoredEvent>,
 ) -> Result<Batch, ViewError> {
     let is_small = events.len() <= INLINE;
-    let decoded = on_a_thread(is_small, move || decode(events)).await??;
+    let decoded = on_a_thread(runtime, is_small, move || decode(events)).await??;
     let wanted: Vec<StreamId> = {
         let mut streams: Vec<&StreamId> =
             decoded.iter().map(|(_, event)| event).filter(|e| keeps_personal(&e.event)).map(|e| &e.stream).collect();
@@ -86,24 +88,25 @@ pub(crate) async fn batch(
         streams.dedup();
         streams.into_iter().cloned().collect()
     };
-    let opened: HashMap<StreamId, DataKey> = futures::stream::iter(wanted)
+    let opened: BTreeMap<StreamId, DataKey> = futures::stream::iter(wanted)
         .map(|stream| async move { Ok::<_, ViewError>(keys.key(&stream).await?.map(|key| (stream, key))) })
         .buffer_unordered(KEYS_AT_ONCE)
         .try_filter_map(|found| async move { Ok(found) })
         .try_collect()
         .await?;
     let keys = Arc::clone(keys);
-    on_a_thread(is_small, move || changes(&keys.ring(), &opened, views, after, decoded)).await?
+    on_a_thread(runtime, is_small, move || changes(&keys.ring(), &opened, views, after, decoded)).await?
 }
 
 async fn on_a_thread<T: Send + 'static>(
+    runtime: &Runtime,
     inline: bool,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ViewError> {
     if inline {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work).await.map_err(|_| ViewError::Closed)
+    runtime.blocking("batch of views", work).await.map_err(|_| ViewError::Closed)
 }
 
 fn undecodable(stored: &StoredEvent, error: &codec::CodecError) -> ViewError {
@@ -124,7 +127,7 @@ fn decode(events: Vec<StoredEvent>) -> Result<Decoded, ViewError> {
 
 fn changes(
     ring: &KeyRing,
-    opened: &HashMap<StreamId, DataKey>,
+    opened: &BTreeMap<StreamId, DataKey>,
     views: ViewSet,
     after: Position,
     events: Decoded,
@@ -160,7 +163,7 @@ fn changes(
 /// Additions to the same row within a batch are one addition.
 #[derive(Default)]
 struct Sums {
-    rows: HashMap<(&'static str, String), usize>,
+    rows: BTreeMap<(&'static str, String), usize>,
 }
 
 impl Sums {

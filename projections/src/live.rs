@@ -11,10 +11,8 @@ use std::{
 };
 
 use domain::time::Timestamp;
-use event_store::{
-    keys::Keys,
-    port::{Clock, EventLog},
-};
+use event_store::{keys::Keys, port::EventLog};
+use runtime::{AbortOnDrop, Runtime};
 use schemas::envelope::Position;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
@@ -34,8 +32,8 @@ pub struct ViewParts {
     pub log: Arc<dyn EventLog>,
     /// The keys of what they keep sealed.
     pub keys: Arc<Keys>,
-    /// The time, for lag and for what has expired.
-    pub clock: Arc<dyn Clock>,
+    /// What runs them: waiting, tasks, and the time, for lag and for what has expired.
+    pub runtime: Runtime,
 }
 
 /// Where a view stands.
@@ -63,7 +61,7 @@ pub struct Views {
     pub(crate) positions: watch::Sender<Positions>,
     /// What another process's runner says of its moves.
     heard: Arc<watch::Sender<Positions>>,
-    hearing: tokio::task::AbortHandle,
+    hearing: AbortOnDrop<()>,
     /// Someone waits for a position: the runner does not linger.
     pub(crate) hurry: Notify,
     /// Whether the runner of this process keeps the views.
@@ -92,7 +90,7 @@ impl Views {
         let all = positions(engine.as_ref()).await?;
         let heard = Arc::new(watch::Sender::new(all));
         let (listening, ears) = (Arc::clone(&engine), Arc::clone(&heard));
-        let hearing = tokio::spawn(async move { listening.listen(&ears).await }).abort_handle();
+        let hearing = parts.runtime.spawn("views listen", async move { listening.listen(&ears).await }).abort_on_drop();
         Ok(Self {
             parts,
             engine,
@@ -148,11 +146,11 @@ impl Views {
                     {
                         return reached(&all);
                     }
-                    drop(tokio::time::timeout(self.engine.ask_every(), heard.changed()).await);
+                    drop(self.parts.runtime.timeout(self.engine.ask_every(), heard.changed()).await);
                 }
             }
         };
-        let found = tokio::time::timeout(deadline, wait).await;
+        let found = self.parts.runtime.timeout(deadline, wait).await;
         found.map_err(|_| Stale { reached: reached(&self.positions.borrow()).max(reached(&self.heard.borrow())) })
     }
 
@@ -221,12 +219,6 @@ impl Views {
     pub async fn close(&self) {
         self.hearing.abort();
         self.engine.close().await;
-    }
-}
-
-impl Drop for Views {
-    fn drop(&mut self) {
-        self.hearing.abort();
     }
 }
 

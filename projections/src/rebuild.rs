@@ -7,7 +7,6 @@ use std::time::Duration;
 use domain::secret::to_hex;
 use schemas::envelope::Position;
 use serde::Serialize;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -124,11 +123,11 @@ impl Views {
         cancel: &CancellationToken,
     ) -> Result<RebuildReport, ViewError> {
         let _one = self.rebuilding.lock().await;
-        let begun = Instant::now();
+        let begun = self.parts.runtime.instant();
         let mut shadow = Shadow { views: self, set, is_done: false };
         self.engine.begin_shadow(set).await?;
         let (mut at, mut events) = self.replay(set, head, progress).await?;
-        let seconds = begun.elapsed().as_secs_f64();
+        let seconds = self.parts.runtime.since(begun).as_secs_f64();
         self.engine.complete_shadow(set, at).await?;
 
         // Compared where both stand at one position.
@@ -148,7 +147,7 @@ impl Views {
                 pinned = Some((snapshot, compared));
                 break;
             }
-            tokio::time::sleep(AGAIN).await;
+            self.parts.runtime.sleep(AGAIN).await;
         }
         let views = compare(set, pinned.ok_or(ViewError::Moved)?, cancel).await?;
         let position = at.0;
@@ -160,7 +159,7 @@ impl Views {
             self.engine.hold(true).await?;
             let (_, target) = foremost(&self.ask().await?);
             let rest = self.batch(set, at, target).await?;
-            let now = self.parts.clock.now().as_millis();
+            let now = self.parts.runtime.now().as_millis();
             let swapped = self.engine.swap(Swap { set, at, rest, target, now }).await;
             self.engine.hold(false).await?;
             match swapped {
@@ -168,7 +167,7 @@ impl Views {
                     is_swapped = true;
                     break;
                 }
-                Err(ViewError::Moved) => tokio::time::sleep(AGAIN).await,
+                Err(ViewError::Moved) => self.parts.runtime.sleep(AGAIN).await,
                 Err(error) => return Err(error),
             }
         }
@@ -215,7 +214,7 @@ impl Views {
         if events.is_empty() {
             return Ok(None);
         }
-        feed::batch(&self.parts.keys, set, after, events).await.map(Some)
+        feed::batch(&self.parts.runtime, &self.parts.keys, set, after, events).await.map(Some)
     }
 
     /// Brings the shadow near the live views while they go on, so that they stand still for the rest alone.

@@ -8,7 +8,6 @@ use std::{
 
 use event_store::subscription::subscribe;
 use schemas::envelope::Position;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -50,12 +49,13 @@ impl Views {
     async fn run_on(&self, cancel: &CancellationToken) -> Result<(), ViewError> {
         let mut pause = BACK_OFF.0;
         loop {
-            let begun = Instant::now();
+            let begun = self.parts.runtime.instant();
             let follow = async {
                 tokio::select! {
-                    followed = self.follow() => followed,
-                    error = self.engine.interrupted() => Err(error),
-                }
+                biased;
+                        followed = self.follow() => followed,
+                        error = self.engine.interrupted() => Err(error),
+                    }
             };
             let Some(followed) = cancel.run_until_cancelled(follow).await else { return Ok(()) };
             self.runs(false);
@@ -71,11 +71,11 @@ impl Views {
                     return Err(error);
                 }
                 Err(error) => {
-                    if begun.elapsed() > BACK_OFF.1 {
+                    if self.parts.runtime.since(begun) > BACK_OFF.1 {
                         pause = BACK_OFF.0;
                     }
                     tracing::warn!(%error, "the views cannot follow the log; trying again");
-                    if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                    if cancel.run_until_cancelled(self.parts.runtime.sleep(pause)).await.is_none() {
                         return Ok(());
                     }
                     pause = (pause * 2).min(BACK_OFF.1);
@@ -110,13 +110,14 @@ impl Views {
         });
         // On success the next round follows with all of them.
         tokio::select! {
+            biased;
             followed = self.follow_with(live, position) => followed,
             done = &mut rebuilt => done,
         }
     }
 
     async fn follow_with(&self, live: ViewSet, position: Position) -> Result<(), ViewError> {
-        let mut events = subscribe(Arc::clone(&self.parts.log), position, BATCH);
+        let mut events = subscribe(&self.parts.runtime, Arc::clone(&self.parts.log), position, BATCH);
         let mut after = position;
         // The next batch is read and decoded while the last one is written.
         let mut next = self.prepare(live, after, events.next().await?).await?;
@@ -130,7 +131,7 @@ impl Views {
                 })?;
             } else {
                 self.write(live, batch).await?;
-                drop(tokio::time::timeout(LINGER, self.hurry.notified()).await);
+                let _ = self.parts.runtime.timeout(LINGER, self.hurry.notified()).await;
                 next = self.prepare(live, after, events.next().await?).await?;
             }
         }
@@ -142,11 +143,11 @@ impl Views {
         after: Position,
         events: Vec<schemas::envelope::StoredEvent>,
     ) -> Result<Batch, ViewError> {
-        feed::batch(&self.parts.keys, live, after, events).await
+        feed::batch(&self.parts.runtime, &self.parts.keys, live, after, events).await
     }
 
     async fn write(&self, live: ViewSet, batch: Batch) -> Result<(), ViewError> {
-        let begun = Instant::now();
+        let begun = self.parts.runtime.instant();
         let (last, last_at, count) = (batch.last, batch.last_at, batch.events);
         {
             let _gate = self.gate.lock().await;
@@ -155,8 +156,9 @@ impl Views {
         }
         let head = *self.parts.log.watch().borrow();
         let lag = head.0.saturating_sub(last.0);
-        let seconds = if lag == 0 { 0 } else { self.parts.clock.now().seconds_since(last_at) };
-        metrics::histogram!("countersign_projection_batch_seconds").record(begun.elapsed().as_secs_f64());
+        let seconds = if lag == 0 { 0 } else { self.parts.runtime.now().seconds_since(last_at) };
+        metrics::histogram!("countersign_projection_batch_seconds")
+            .record(self.parts.runtime.since(begun).as_secs_f64());
         metrics::counter!("countersign_projection_events_total").increment(count as u64);
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!("countersign_projection_lag_positions").set(lag as f64);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use runtime::Runtime;
 use vault::KeyRing;
 
 use super::say;
@@ -17,7 +18,8 @@ pub fn create(file: &Path) -> Result<(), Failure> {
     if file.exists() {
         return Err(Failure::Other(format!("{} is there already: it is left alone", file.display())));
     }
-    KeyRing::load_or_create(file).map_err(Failure::other)?;
+    let runtime = Runtime::system().map_err(Failure::other)?;
+    KeyRing::load_or_create(file, &runtime).map_err(Failure::other)?;
     say(format_args!("made {}; back it up apart from the database's backups", file.display()))
 }
 
@@ -34,8 +36,9 @@ pub async fn rotate(config: &Config) -> Result<(), Failure> {
     }
     // Opened once with the old ring: that proves that it is the right one before it is replaced.
     let before = Opened::open(config, Opening::Existing).await?;
+    let runtime = before.runtime.clone();
     before.close().await;
-    let mut ring = key_ring::load(config)?;
+    let mut ring = key_ring::load(config, &runtime)?;
     let number = ring.rotate().map_err(Failure::other)?;
     let path = key_ring::path(config);
     ring.save(&path).map_err(Failure::other)?;

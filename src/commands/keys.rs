@@ -6,7 +6,6 @@ use domain::{
     outcome::Outcome,
     values::FreeText,
 };
-use event_store::port::Clock;
 use vault::{Token, TokenKind};
 
 use super::say;
@@ -21,7 +20,7 @@ use crate::{
 pub async fn create(config: &Config, arguments: CreateKey) -> Result<(), Failure> {
     let opened = Opened::open(config, Opening::Create).await?;
     let request = opened.operator()?;
-    let id = ApiKeyId(vault::random_entropy().map_err(Failure::other)?.uuid(opened.clock.now(), "api key"));
+    let id = ApiKeyId(opened.fresh_id("api key")?);
     let command = ApiKeyCommand::IssueApiKey {
         api_key_id: id,
         name: FreeText::parse(&arguments.name).map_err(|error| Failure::Other(format!("--name {error}")))?,

@@ -20,18 +20,19 @@ use event_store::postgres::{Database, PostgresStore};
 use event_store::{
     codec,
     keys::Keys,
-    port::{Clock, EventLog, KeyStore, LogError, SnapshotStore, WrappedKey},
+    port::{EventLog, KeyStore, LogError, SnapshotStore, WrappedKey},
     sqlite::SqliteStore,
 };
 use operations::Operations;
 use projections::{ViewParts, Views};
+use runtime::Runtime;
 use schemas::envelope::Position;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use vault::{Hasher, HasherConfig, KeyRing};
 
 use crate::{
-    Failure,
-    clock::SystemClock,
+    Failure, clock,
     config::{Config, ConfigError, EventLogEngine},
     data_folder, key_ring,
 };
@@ -90,8 +91,8 @@ pub struct Opened {
     pub operations: Arc<Operations>,
     /// The one path by which a command becomes events.
     pub engine: Engine,
-    /// The time.
-    pub clock: Arc<SystemClock>,
+    /// What runs this process.
+    pub runtime: Runtime,
     place: Place,
     cancel: CancellationToken,
 }
@@ -99,30 +100,30 @@ pub struct Opened {
 impl Opened {
     /// Opens what a configuration names.
     pub async fn open(config: &Config, opening: Opening) -> Result<Self, Failure> {
-        let clock = Arc::new(SystemClock::from_environment()?);
+        let runtime = clock::runtime()?;
         if config.event_log == EventLogEngine::Sqlite {
             sqlite::prepare(config, opening)?;
         }
-        let ring = Arc::new(key_ring::load(config)?);
+        let ring = Arc::new(key_ring::load(config, &runtime)?);
         let Stores { log, key_store, snapshots, place } = stores(config).await?;
         check_ring(&ring, key_store.as_ref()).await?;
         check_newest(log.as_ref()).await?;
-        let keys = Keys::new(Arc::clone(&key_store), Arc::clone(&ring), OPENED_KEYS);
-        let keys = Arc::new(keys.renewed_from(key_ring::source(config)));
+        let keys = Keys::new(&runtime, Arc::clone(&key_store), Arc::clone(&ring), OPENED_KEYS);
+        let keys = Arc::new(keys.renewed_from(key_ring::source(config, &runtime)));
         let operations = Arc::new(place.operations(config, ring).await?);
         let cancel = CancellationToken::new();
         let parts = EngineParts {
             log: Arc::clone(&log),
             keys: Arc::clone(&keys),
             snapshots,
-            hasher: Hasher::new(hasher(config)),
+            hasher: Hasher::new(hasher(config), &runtime),
             limiter: Arc::<Operations>::clone(&operations),
-            clock: Arc::<SystemClock>::clone(&clock),
+            runtime: runtime.clone(),
             policy: Arc::new(config.policy.clone()),
             cache: cache(config),
         };
         let engine = Engine::start(parts, cancel.clone()).await.map_err(Failure::other)?;
-        Ok(Self { log, key_store, keys, operations, engine, clock, place, cancel })
+        Ok(Self { log, key_store, keys, operations, engine, runtime, place, cancel })
     }
 
     /// Refuses a place where nothing is, before anything is opened.
@@ -135,8 +136,8 @@ impl Opened {
 
     /// The read models, beside a process that may be running them.
     pub async fn views(&self, config: &Config) -> Result<Arc<Views>, Failure> {
-        let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&self.clock);
-        let parts = ViewParts { log: Arc::clone(&self.log), keys: Arc::clone(&self.keys), clock };
+        let (log, keys) = (Arc::clone(&self.log), Arc::clone(&self.keys));
+        let parts = ViewParts { log, keys, runtime: self.runtime.clone() };
         let views = match &self.place {
             Place::Files(_) => Views::sqlite(&config.data.join(data_folder::VIEWS), parts).await,
             #[cfg(feature = "postgres")]
@@ -163,9 +164,14 @@ impl Opened {
         }
     }
 
+    /// A new id.
+    pub fn fresh_id(&self, label: &str) -> Result<Uuid, Failure> {
+        Ok(self.runtime.entropy().map_err(Failure::other)?.uuid(self.runtime.now(), label))
+    }
+
     /// A request of whoever has a shell on this machine.
     pub fn operator(&self) -> Result<Request, Failure> {
-        let id = vault::random_entropy().map_err(Failure::other)?.uuid(self.clock.now(), "command");
+        let id = self.fresh_id("command")?;
         Ok(Request {
             caller: Caller::Operator,
             origin: Origin::default(),
@@ -224,7 +230,8 @@ fn unusable(setting: &str, error: &LogError) -> Failure {
     ConfigError::new(setting, error.to_string(), CORRECT_IT).into()
 }
 
-fn hasher(config: &Config) -> HasherConfig {
+/// How much hashing goes on at once.
+pub fn hasher(config: &Config) -> HasherConfig {
     let default = HasherConfig::default();
     HasherConfig {
         threads: config.hashing.threads.unwrap_or(default.threads),

@@ -11,22 +11,26 @@ use serde_json::Value;
 
 /// Each room with all rooms it may name, for building or for testing. `bench` and the binary may name all;
 /// `servers` is of the tests, and only tests name it.
-const MAY_DEPEND_ON: [(&str, &[&str]); 11] = [
+pub const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
     ("domain", &[]),
+    ("runtime", &["domain"]),
     ("schemas", &["domain"]),
-    ("vault", &["domain"]),
+    ("vault", &["domain", "runtime"]),
     ("messages", &["domain"]),
-    ("event-store", &["domain", "schemas", "vault"]),
-    ("engine", &["domain", "schemas", "vault", "event-store"]),
-    ("operations", &["domain", "schemas", "vault", "event-store"]),
-    ("projections", &["domain", "schemas", "vault", "event-store"]),
-    ("workers", &["domain", "schemas", "vault", "event-store", "engine", "operations", "messages"]),
-    ("api", &["domain", "schemas", "vault", "event-store", "engine", "operations", "projections", "messages"]),
-    ("servers", &["domain", "vault", "event-store"]),
+    ("event-store", &["domain", "runtime", "schemas", "vault"]),
+    ("engine", &["domain", "runtime", "schemas", "vault", "event-store"]),
+    ("operations", &["domain", "runtime", "schemas", "vault", "event-store"]),
+    ("projections", &["domain", "runtime", "schemas", "vault", "event-store"]),
+    ("workers", &["domain", "runtime", "schemas", "vault", "event-store", "engine", "operations", "messages"]),
+    (
+        "api",
+        &["domain", "runtime", "schemas", "vault", "event-store", "engine", "operations", "projections", "messages"],
+    ),
+    ("servers", &["domain", "runtime", "vault", "event-store"]),
 ];
 
 /// The room of the tests' own servers.
-const OF_TESTS: &str = "servers";
+pub const OF_TESTS: &str = "servers";
 
 /// Crates that do I/O, read a clock or start threads: `domain` names none of them.
 const IO_CRATES: [&str; 19] = [
@@ -64,7 +68,7 @@ const OUTSIDE: [&str; 9] = [
     "std::time::Instant",
 ];
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

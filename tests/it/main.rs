@@ -11,6 +11,7 @@ mod faults;
 mod guesses;
 mod import;
 mod journeys;
+mod ports;
 mod production;
 mod quickstart;
 mod support;

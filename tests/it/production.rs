@@ -124,7 +124,9 @@ impl Production {
         let (address, password) = without_password(database.url());
         fs::write(file("postgres_password"), format!("{password}\n")).unwrap();
         let nats_password =
-            uuid::Builder::from_random_bytes(*vault::random_bytes::<16>().unwrap()).into_uuid().to_string();
+            uuid::Builder::from_random_bytes(*runtime::Runtime::system().unwrap().random_bytes::<16>().unwrap())
+                .into_uuid()
+                .to_string();
         fs::write(file("nats_password"), &nats_password).unwrap();
         let user = format!("authorization {{ user: countersign, password: \"{nats_password}\" }}");
         let broker = Broker::start_with(&user).await;

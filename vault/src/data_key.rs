@@ -11,12 +11,12 @@ use domain::{
     secret::{Secret, SecretText, TokenSecret},
     values::{Challenge, TotpSecret},
 };
+use runtime::Runtime;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
     VaultError,
     derive::{hmac_sha256, length_prefixed, subkey},
-    random::random_bytes,
 };
 
 /// First byte of every box, so that another cipher can come without guessing.
@@ -27,8 +27,13 @@ const TAG: usize = 16;
 /// Seals under a key that does nothing else: format byte, random nonce, ciphertext, tag.
 ///
 /// Random 192-bit nonces never repeat in practice, so no counter has to survive a crash.
-pub(crate) fn seal(key: &[u8; 32], associated: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
-    let nonce = random_bytes::<NONCE>()?;
+pub(crate) fn seal(
+    runtime: &Runtime,
+    key: &[u8; 32],
+    associated: &[&[u8]],
+    plain: &[u8],
+) -> Result<Vec<u8>, VaultError> {
+    let nonce = runtime.random_bytes::<NONCE>()?;
     let payload = Payload { msg: plain, aad: &length_prefixed(associated) };
     let sealed = XChaCha20Poly1305::new(key.into())
         .encrypt((&*nonce).into(), payload)
@@ -66,19 +71,23 @@ struct Keys {
     key: [u8; 32],
     seal: [u8; 32],
     one_time_code: [u8; 32],
+    /// Draws the nonces.
+    #[zeroize(skip)]
+    runtime: Runtime,
 }
 
 impl DataKey {
     /// A fresh key.
-    pub fn generate() -> Result<Self, VaultError> {
-        Ok(Self::from_bytes(&*random_bytes()?))
+    pub fn generate(runtime: &Runtime) -> Result<Self, VaultError> {
+        Ok(Self::from_bytes(runtime, &*runtime.random_bytes()?))
     }
 
-    pub(crate) fn from_bytes(key: &[u8; 32]) -> Self {
+    pub(crate) fn from_bytes(runtime: &Runtime, key: &[u8; 32]) -> Self {
         Self(Arc::new(Keys {
             key: *key,
             seal: *subkey(key, "countersign/v1/seal"),
             one_time_code: *subkey(key, "countersign/v1/one-time code"),
+            runtime: runtime.clone(),
         }))
     }
 
@@ -89,7 +98,7 @@ impl DataKey {
     /// Seals a value for one place: the associated parts (stream, event id, field tag …) must be given
     /// again, each the same, to open it. 41 bytes longer than the value.
     pub fn seal(&self, associated: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
-        seal(&self.0.seal, associated, plain)
+        seal(&self.0.runtime, &self.0.seal, associated, plain)
     }
 
     /// Opens a sealed value.

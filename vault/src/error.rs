@@ -1,5 +1,7 @@
 //! What can go wrong with keys; no text here ever repeats a secret.
 
+use runtime::NoRandomness;
+
 /// Why the vault could not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
@@ -18,7 +20,7 @@ pub enum VaultError {
     /// A file or a thread could not be had.
     #[error("{0}")]
     Io(String),
-    /// The operating system gives no random numbers.
-    #[error("the operating system's random number generator failed")]
-    Random,
+    /// The machine gives no random numbers.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
 }

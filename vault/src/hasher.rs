@@ -14,6 +14,8 @@ use domain::{
     values::PasswordHash,
 };
 
+use runtime::Runtime;
+
 use crate::VaultError;
 use pool::{Bounds, Pool};
 
@@ -40,7 +42,7 @@ impl Argon2Cost {
 /// How much hashing goes on at once.
 #[derive(Debug, Clone, Copy)]
 pub struct HasherConfig {
-    /// Threads, each with memory for one hash.
+    /// Hashes at a time, each with memory of its own.
     pub threads: usize,
     /// Hashes that may wait for a thread; one more is told [`VaultError::Busy`].
     pub waiting: usize,
@@ -64,31 +66,32 @@ impl Default for HasherConfig {
     }
 }
 
-/// How long a thread without work keeps its memory: between sign-ins of a busy minute, not through a quiet one.
+/// How long memory is kept without work for it: between sign-ins of a busy minute, not through a quiet one.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// Hashes passwords and recovery codes (argon2id) on threads of its own; cheap to clone.
+/// Hashes passwords and recovery codes (argon2id) beside everything else; cheap to clone.
 ///
-/// Threads of its own rather than the runtime's blocking pool: that one has no bound on waiters and may run
-/// hundreds at once, and here the memory for a hash is kept with its thread instead of being asked for
-/// 19 MiB at a time. Threads give the memory back when they are idle for some seconds.
+/// Bounds of its own before the machine's blocking pool: that one has none on waiters, and here the memory for a
+/// hash is kept for the next one instead of being asked for 19 MiB at a time. What lies unused for some seconds is
+/// given back.
 #[derive(Clone)]
 pub struct Hasher {
     pool: Arc<Pool>,
     password: Argon2Cost,
     recovery_code: Argon2Cost,
+    runtime: Runtime,
 }
 
 impl Hasher {
-    /// Starts the threads; they end with the last clone.
-    pub fn new(config: HasherConfig) -> Self {
+    /// Begins nothing yet: threads are asked for while there is something to hash.
+    pub fn new(config: HasherConfig, runtime: &Runtime) -> Self {
         let HasherConfig { threads, waiting, password, recovery_code } = config;
         let usual = usize::try_from(password.memory_kib.max(recovery_code.memory_kib)).unwrap_or(usize::MAX);
-        let pool = Pool::start(Bounds { threads, waiting, usual, idle: IDLE });
-        Self { pool: Arc::new(pool), password, recovery_code }
+        let pool = Pool::new(Bounds { threads, waiting, usual, idle: IDLE }, runtime.clone());
+        Self { pool: Arc::new(pool), password, recovery_code, runtime: runtime.clone() }
     }
 
-    /// Memory that the threads hold now, in KiB: a gauge for operators.
+    /// Memory that is held for hashes now, in KiB: a gauge for operators.
     pub fn held_kib(&self) -> usize {
         self.pool.held_kib()
     }
@@ -103,8 +106,8 @@ impl Hasher {
 
     /// The hash of a new password: PHC string, 16 bytes of salt, 32 of hash.
     pub async fn hash_password(&self, new: &SecretText) -> Result<PasswordHash, VaultError> {
-        let (new, cost) = (new.clone(), self.password);
-        self.pool.run(move |memory| argon::hash_password(&new, cost, memory)).await?
+        let (new, cost, salt) = (new.clone(), self.password, self.runtime.random_bytes()?);
+        self.pool.run(move |memory| argon::hash_password(&new, &salt, cost, memory)).await?
     }
 
     /// The same work as [`Self::password_matches`] for a password of ours, and no answer: for addresses that nobody has.
@@ -134,14 +137,8 @@ impl Hasher {
 
     /// A fresh set of recovery codes with their hashes, under one fresh salt.
     pub async fn fresh_recovery_codes(&self, count: u32) -> Result<FreshRecoveryCodes, VaultError> {
-        let cost = self.recovery_code;
-        self.pool.run(move |memory| recovery::fresh(count, cost, memory)).await?
-    }
-}
-
-impl Default for Hasher {
-    fn default() -> Self {
-        Self::new(HasherConfig::default())
+        let (drawn, cost) = (recovery::Drawn::by(&self.runtime, count)?, self.recovery_code);
+        self.pool.run(move |memory| recovery::fresh(&drawn, cost, memory)).await?
     }
 }
 

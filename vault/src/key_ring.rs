@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use runtime::Runtime;
 use zeroize::Zeroizing;
 
 use crate::{
     DataKey, VaultError, data_key,
     derive::{hmac_sha256, subkey},
-    random::random_bytes,
 };
 
 pub(crate) type Key = Zeroizing<[u8; 32]>;
@@ -21,12 +21,15 @@ pub struct KeyRing {
     pub(crate) current: u32,
     pub(crate) keys: BTreeMap<u32, Key>,
     pub(crate) lookup: Key,
+    /// Draws new keys, and the nonces of the keys that are wrapped or opened here.
+    pub(crate) runtime: Runtime,
 }
 
 impl KeyRing {
     /// A fresh ring with key number 1 and a look-up key.
-    pub fn generate() -> Result<Self, VaultError> {
-        Ok(Self { current: 1, keys: BTreeMap::from([(1, random_bytes()?)]), lookup: random_bytes()? })
+    pub fn generate(runtime: &Runtime) -> Result<Self, VaultError> {
+        let keys = BTreeMap::from([(1, runtime.random_bytes()?)]);
+        Ok(Self { current: 1, keys, lookup: runtime.random_bytes()?, runtime: runtime.clone() })
     }
 
     /// Number of the key that wraps from now on.
@@ -44,7 +47,7 @@ impl KeyRing {
     pub fn rotate(&mut self) -> Result<u32, VaultError> {
         let last = self.keys.keys().next_back().copied().unwrap_or(0);
         let next = last.checked_add(1).ok_or(VaultError::Malformed("key ring: no number left"))?;
-        self.keys.insert(next, random_bytes()?);
+        self.keys.insert(next, self.runtime.random_bytes()?);
         self.current = next;
         Ok(next)
     }
@@ -60,7 +63,7 @@ impl KeyRing {
     /// Wraps a stream's data key by the current key; returns that key's number and the wrapped bytes.
     pub fn wrap(&self, stream: &str, key: &DataKey) -> Result<(u32, Vec<u8>), VaultError> {
         let wrapping = self.wrapping_key(self.current)?;
-        let bytes = data_key::seal(&wrapping, &place(stream, &self.current.to_be_bytes()), key.bytes())?;
+        let bytes = data_key::seal(&self.runtime, &wrapping, &place(stream, &self.current.to_be_bytes()), key.bytes())?;
         Ok((self.current, bytes))
     }
 
@@ -69,7 +72,7 @@ impl KeyRing {
         let wrapping = self.wrapping_key(ring_key)?;
         let opened = data_key::open(&wrapping, &place(stream, &ring_key.to_be_bytes()), bytes)?;
         let key: &[u8; 32] = opened.as_slice().try_into().map_err(|_| VaultError::Malformed("data key"))?;
-        Ok(DataKey::from_bytes(key))
+        Ok(DataKey::from_bytes(&self.runtime, key))
     }
 
     fn wrapping_key(&self, number: u32) -> Result<Key, VaultError> {
@@ -86,7 +89,7 @@ impl KeyRing {
     /// A key for data that belongs to no stream and may be lost (the inbox, limiter rows). Derived from
     /// the look-up key, so that a rotation of the ring does not make it unreadable.
     pub fn service_key(&self, label: &str) -> DataKey {
-        DataKey::from_bytes(&subkey(&self.lookup, &format!("countersign/v1/service/{label}")))
+        DataKey::from_bytes(&self.runtime, &subkey(&self.lookup, &format!("countersign/v1/service/{label}")))
     }
 }
 

@@ -19,10 +19,11 @@ use std::{
 };
 
 use domain::secret::{Secret, from_hex, to_hex};
+use runtime::Runtime;
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{KeyRing, VaultError, key_ring::Key, random::random_bytes};
+use crate::{KeyRing, VaultError, key_ring::Key};
 
 const VERSION: u32 = 1;
 const ABOUT: &str = "\
@@ -41,7 +42,7 @@ struct Written {
 
 impl KeyRing {
     /// Reads a ring from text (a file's, or an environment variable's).
-    pub fn parse(text: &str) -> Result<Self, VaultError> {
+    pub fn parse(text: &str, runtime: &Runtime) -> Result<Self, VaultError> {
         // The parser's own message quotes the line, and the line may be a key.
         let written: Written =
             toml::from_str(text).map_err(|_| VaultError::Malformed("key ring: not in the form of a key ring file"))?;
@@ -60,7 +61,7 @@ impl KeyRing {
         if !keys.contains_key(&written.current) {
             return Err(VaultError::Malformed("key ring: `current` names a key that it does not hold"));
         }
-        Ok(Self { current: written.current, keys, lookup: parse_key(&written.lookup)? })
+        Ok(Self { current: written.current, keys, lookup: parse_key(&written.lookup)?, runtime: runtime.clone() })
     }
 
     /// The ring as text, keys in clear.
@@ -79,7 +80,7 @@ impl KeyRing {
 
     /// Reads the ring from its file; `None` when there is no file. Refused: a file that others than its owner
     /// and group can read, or that others than its owner can write.
-    pub fn load(path: &Path) -> Result<Option<Self>, VaultError> {
+    pub fn load(path: &Path, runtime: &Runtime) -> Result<Option<Self>, VaultError> {
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -88,24 +89,24 @@ impl KeyRing {
         refuse_open_permissions(&file, path)?;
         let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
         (&file).take(1024 * 1024).read_to_string(&mut text).map_err(|error| failed("read", path, &error))?;
-        Self::parse(&text).map(Some)
+        Self::parse(&text, runtime).map(Some)
     }
 
     /// Reads the ring from its file, or writes a fresh one when there is none.
     ///
     /// Whoever already holds data uses [`KeyRing::load`] instead: a fresh ring opens none of it.
-    pub fn load_or_create(path: &Path) -> Result<Self, VaultError> {
-        if let Some(ring) = Self::load(path)? {
+    pub fn load_or_create(path: &Path, runtime: &Runtime) -> Result<Self, VaultError> {
+        if let Some(ring) = Self::load(path, runtime)? {
             return Ok(ring);
         }
-        let ring = Self::generate()?;
-        let written = Temporary::write(path, &ring.to_text())?;
+        let ring = Self::generate(runtime)?;
+        let written = Temporary::of(&ring, path)?;
         // A link fails where a rename would replace: of two processes that start at once, one ring wins
         // and both use it.
         match std::fs::hard_link(&written.0, path) {
             Ok(()) => sync_folder(path).map(|()| ring),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Self::load(path)?.ok_or_else(|| failed("read", path, &error))
+                Self::load(path, runtime)?.ok_or_else(|| failed("read", path, &error))
             }
             // A file system without links: no protection against the race, but none against starting either.
             Err(_) => written.replace(path).map(|()| ring),
@@ -115,7 +116,7 @@ impl KeyRing {
     /// Writes the ring to its file in place of what was there: afterwards the file holds the old ring or this
     /// one, whole, whatever happens meanwhile.
     pub fn save(&self, path: &Path) -> Result<(), VaultError> {
-        Temporary::write(path, &self.to_text())?.replace(path)
+        Temporary::of(self, path)?.replace(path)
     }
 }
 
@@ -135,16 +136,16 @@ fn push_key(text: &mut String, name: &str, key: &Key) {
 struct Temporary(PathBuf);
 
 impl Temporary {
-    fn write(path: &Path, text: &str) -> Result<Self, VaultError> {
+    fn of(ring: &KeyRing, path: &Path) -> Result<Self, VaultError> {
         let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.tmp", to_hex(&*random_bytes::<8>()?)));
+        name.push(format!(".{}.tmp", to_hex(&*ring.runtime.random_bytes::<8>()?)));
         let temporary = Self(PathBuf::from(name));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&temporary.0).map_err(|error| failed("create", &temporary.0, &error))?;
-        file.write_all(text.as_bytes())
+        file.write_all(ring.to_text().as_bytes())
             .and_then(|()| file.sync_all())
             .map_err(|error| failed("write", &temporary.0, &error))?;
         Ok(temporary)

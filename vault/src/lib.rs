@@ -10,12 +10,10 @@ mod error;
 mod hasher;
 mod key_ring;
 mod key_ring_file;
-mod random;
 mod token;
 
 pub use data_key::DataKey;
 pub use error::VaultError;
 pub use hasher::{Argon2Cost, Hasher, HasherConfig, check_imported_codes, check_imported_password};
 pub use key_ring::KeyRing;
-pub use random::{random_bytes, random_entropy};
 pub use token::{Token, TokenKind};

@@ -29,7 +29,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use domain::values::Channel;
 use engine::Engine;
 use event_store::port::{Checkpoints, LogError};
-use tokio::task::JoinSet;
+use runtime::Tasks;
 use tokio_util::sync::CancellationToken;
 
 pub use domain::delivery::FailureKind;
@@ -208,13 +208,15 @@ pub async fn run(
             sources.push((erasures::NAME, jobs, Arc::new(Erasures { office: office.clone() })));
         }
     }
-    let mut running = JoinSet::new();
+    let runtime = office.engine.runtime();
+    let mut running = Tasks::new();
     for (name, jobs, handler) in sources {
-        running.spawn(runner::run(name, jobs, handler, config.runner, cancel.clone()));
+        let role = runner::run(runtime.clone(), name, jobs, handler, config.runner, cancel.clone());
+        running.spawn(runtime, name, name, role);
     }
-    while let Some(ended) = running.join_next().await {
+    while let Some((role, ended)) = running.next().await {
         if let Err(error) = ended {
-            tracing::error!(panicked = error.is_panic(), "a worker's role ended early");
+            tracing::error!(role, %error, "a worker's role ended early");
         }
     }
     Ok(())
@@ -238,18 +240,18 @@ impl Opening {
         types: &'static [&'static str],
         office: &Office,
     ) -> Result<Box<dyn Jobs>, WorkersError> {
-        let log = Arc::clone(office.engine.log());
+        let (runtime, log) = (office.engine.runtime(), Arc::clone(office.engine.log()));
         let types = types.iter().copied();
         match &self.source {
             Source::Log => {
-                let jobs = LogJobs::open(name, types, log, Arc::clone(&self.checkpoints)).await;
+                let jobs = LogJobs::open(runtime, name, types, log, Arc::clone(&self.checkpoints)).await;
                 Ok(Box::new(jobs.map_err(|error| WorkersError::Checkpoint(role, error))?))
             }
             #[cfg(feature = "nats")]
             Source::Broker(broker) => {
                 let (broker, stop) = (Arc::clone(broker), self.cancel.child_token());
                 let capacity = self.options.concurrency;
-                Ok(Box::new(nats::JetStreamJobs::open(broker, name, types, log, capacity, stop).await?))
+                Ok(Box::new(nats::JetStreamJobs::open(runtime, broker, name, types, log, capacity, stop).await?))
             }
         }
     }

@@ -14,8 +14,8 @@ use event_store::{
     port::{Checkpoints, EventLog, LogError},
     subscription::{Subscription, subscribe},
 };
+use runtime::{Instant, Runtime};
 use schemas::envelope::{Position, StoredEvent};
-use tokio::time::Instant;
 
 use crate::{
     jobs::{Job, Jobs, Verdict},
@@ -31,6 +31,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Jobs of the events of some types, from a checkpoint on.
 pub struct LogJobs {
+    runtime: Runtime,
     role: &'static str,
     types: BTreeSet<&'static str>,
     checkpoints: Arc<dyn Checkpoints>,
@@ -55,6 +56,7 @@ struct Unfinished {
 impl LogJobs {
     /// Takes up where the role's checkpoint stands.
     pub async fn open(
+        runtime: &Runtime,
         role: &'static str,
         types: impl IntoIterator<Item = &'static str>,
         log: Arc<dyn EventLog>,
@@ -63,18 +65,19 @@ impl LogJobs {
         let checkpoint = format!("workers.{role}");
         let saved = checkpoints.load(&checkpoint).await?;
         Ok(Self {
+            runtime: runtime.clone(),
             role,
             types: types.into_iter().collect(),
             checkpoints,
             checkpoint,
-            log: subscribe(log, saved, BATCH),
+            log: subscribe(runtime, log, saved, BATCH),
             read: VecDeque::new(),
             looked_at: saved,
             last_ticket: 0,
             unfinished: BTreeMap::new(),
             waiting: BTreeSet::new(),
             saved,
-            save_at: Instant::now(),
+            save_at: runtime.instant(),
         })
     }
 
@@ -85,7 +88,7 @@ impl LogJobs {
 
     fn take_due(&mut self) -> Option<Job> {
         let (at, ticket) = *self.waiting.first()?;
-        if at > Instant::now() {
+        if at > self.runtime.instant() {
             return None;
         }
         self.waiting.pop_first();
@@ -108,7 +111,7 @@ impl LogJobs {
 
     async fn save(&mut self) -> Result<(), LogError> {
         let finished = self.finished();
-        self.save_at = Instant::now() + SAVE_EVERY;
+        self.save_at = self.runtime.instant() + SAVE_EVERY;
         if finished > self.saved {
             self.checkpoints.save(&self.checkpoint, finished).await?;
             self.saved = finished;
@@ -130,7 +133,7 @@ impl Jobs for LogJobs {
                 return Ok(job);
             }
             let is_behind = self.finished() > self.saved;
-            if is_behind && Instant::now() >= self.save_at {
+            if is_behind && self.runtime.instant() >= self.save_at {
                 self.save().await?;
             }
             let due = self.waiting.first().map(|(at, _)| *at);
@@ -138,8 +141,9 @@ impl Jobs for LogJobs {
             let wake = due.into_iter().chain(save).min();
             let has_room = self.read.is_empty() && self.unfinished.len() < MOST_UNFINISHED;
             tokio::select! {
+                biased;
                 events = self.log.next(), if has_room => self.read.extend(events?),
-                () = until(wake) => {}
+                () = until(&self.runtime, wake) => {}
             }
         }
     }
@@ -149,7 +153,7 @@ impl Jobs for LogJobs {
             Verdict::Retry(after) => {
                 if let Some(unfinished) = self.unfinished.get_mut(&job.ticket) {
                     unfinished.job.tries = unfinished.job.tries.saturating_add(1);
-                    self.waiting.insert((Instant::now() + after, job.ticket));
+                    self.waiting.insert((self.runtime.instant() + after, job.ticket));
                 }
             }
             Verdict::Done | Verdict::Fail => {
@@ -165,9 +169,9 @@ impl Jobs for LogJobs {
     }
 }
 
-async fn until(at: Option<Instant>) {
+async fn until(runtime: &Runtime, at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+        Some(at) => runtime.sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

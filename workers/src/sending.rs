@@ -176,7 +176,9 @@ impl Office {
     }
 
     async fn hand_over(&self, provider: &str, message: &Message) -> Result<Accepted, GatewayError> {
-        tokio::time::timeout(self.options.gateway_timeout, self.gateways.send(provider, message))
+        self.engine
+            .runtime()
+            .timeout(self.options.gateway_timeout, self.gateways.send(provider, message))
             .await
             .unwrap_or(Err(GatewayError::timed_out()))
     }
@@ -212,7 +214,7 @@ impl Office {
             if tries >= RECORD_TRIES {
                 return Err(error);
             }
-            tokio::time::sleep(self.options.log_backoff.after(tries, id.0)).await;
+            self.engine.runtime().sleep(self.options.log_backoff.after(tries, id.0)).await;
         }
     }
 
@@ -238,7 +240,7 @@ impl Office {
     }
 
     fn fresh_id(&self) -> Result<Uuid, ExecuteError> {
-        let entropy = vault::random_entropy()?;
+        let entropy = self.engine.runtime().entropy()?;
         Ok(entropy.uuid(self.engine.now(), "claim"))
     }
 }

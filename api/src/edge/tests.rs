@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -27,8 +27,9 @@ async fn panics() -> StatusCode {
 /// Asks a router of handlers that misbehave.
 async fn ask(path: &str) -> (StatusCode, HeaderMap, Value) {
     let (fixture, scratch) = (Fixture::start().await, Scratch::new().unwrap());
-    let parts = ViewParts { log: fixture.store.clone(), keys: fixture.keys.clone(), clock: fixture.clock.clone() };
-    let ring = Arc::new(vault::KeyRing::generate().unwrap());
+    let parts =
+        ViewParts { log: fixture.store.clone(), keys: fixture.keys.clone(), runtime: fixture.engine.runtime().clone() };
+    let ring = Arc::new(vault::KeyRing::generate(fixture.engine.runtime()).unwrap());
     let app = AppState::new(ApiState {
         engine: fixture.engine.clone(),
         views: Arc::new(Views::sqlite(&scratch.file("views.db"), parts).await.unwrap()),

@@ -9,7 +9,6 @@ use domain::{
 };
 use event_store::port::LogError;
 use schemas::envelope::Position;
-use tokio::time::{Instant, sleep};
 
 use crate::{
     headers,
@@ -57,7 +56,8 @@ impl Freshness {
             return Ok(known);
         }
         let unreadable = |error: LogError| Problem::unavailable(error.to_string());
-        let deadline = Instant::now() + app.config.view_wait;
+        let runtime = app.engine.runtime();
+        let deadline = runtime.instant() + app.config.view_wait;
         loop {
             let reached = app.engine.log().last_position().await.map_err(unreadable)?;
             let head = app.engine.log().head(&StreamId::Account(account)).await.map_err(unreadable)?;
@@ -65,10 +65,10 @@ impl Freshness {
             if reached >= self.0 && loaded.version >= head {
                 return Ok((loaded.state, loaded.position));
             }
-            if Instant::now() >= deadline {
+            if runtime.instant() >= deadline {
                 return Err(Problem::stale_view());
             }
-            sleep(PAUSE).await;
+            runtime.sleep(PAUSE).await;
         }
     }
 }

@@ -98,7 +98,7 @@ impl<T> Incoming<T> {
     }
     /// The engine's request for what is recorded of a query: each reading is one of its own, whatever its key.
     pub fn read_request(&self, app: &AppState, caller: Caller) -> Result<engine::Request, Problem> {
-        let entropy = vault::random_entropy().map_err(|error| Problem::unavailable(error.to_string()))?;
+        let entropy = app.entropy()?;
         Ok(engine::Request {
             caller,
             origin: self.origin.clone(),
@@ -141,7 +141,7 @@ impl<T> Incoming<T> {
     pub fn fresh_uuid(&self, app: &AppState, caller: &Caller, label: &str) -> Result<Uuid, Problem> {
         match &self.key {
             None => {
-                let entropy = vault::random_entropy().map_err(|error| Problem::unavailable(error.to_string()))?;
+                let entropy = app.entropy()?;
                 Ok(entropy.uuid(app.now(), label))
             }
             Some(key) => {

@@ -44,7 +44,7 @@ impl FromRequest<App> for Posted {
 impl Posted {
     /// The engine's request. Without an origin: nothing in a delivery's history is personal, and it has no key.
     pub fn request(&self, app: &AppState, order: EventId) -> Result<engine::Request, Problem> {
-        let entropy = vault::random_entropy().map_err(|error| Problem::unavailable(error.to_string()))?;
+        let entropy = app.entropy()?;
         Ok(engine::Request {
             caller: Caller::Worker,
             origin: Origin::default(),

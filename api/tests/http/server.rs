@@ -19,7 +19,7 @@ use domain::{
     values::{Caller, Channel, FreeText, Scope},
 };
 use engine::testing::{Fixture, FixtureOptions};
-use event_store::{port::Clock, testing::Scratch};
+use event_store::testing::Scratch;
 use operations::Operations;
 use projections::{ViewParts, Views};
 use serde_json::{Value, json};
@@ -144,7 +144,7 @@ impl Server {
         let parts = ViewParts {
             log: fixture.store.clone(),
             keys: Arc::clone(&fixture.keys),
-            clock: fixture.clock.clone() as Arc<dyn Clock>,
+            runtime: fixture.engine.runtime().clone(),
         };
         let views = Arc::new(Views::sqlite(&scratch.file("views.db"), parts).await.unwrap());
         tokio::spawn(Arc::clone(&views).run(cancel.clone()));
@@ -162,7 +162,11 @@ impl Server {
     }
 
     async fn operations(path: &Path) -> Arc<Operations> {
-        Arc::new(Operations::sqlite(path, Arc::new(KeyRing::generate().unwrap())).await.unwrap())
+        Arc::new(
+            Operations::sqlite(path, Arc::new(KeyRing::generate(&runtime::Runtime::system().unwrap()).unwrap()))
+                .await
+                .unwrap(),
+        )
     }
 
     pub fn call(&self, method: &str, path: &str) -> Call<'_> {

@@ -1,6 +1,6 @@
 //! Accounts that come from elsewhere, and accounts that are erased.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::rules::{Rules, invalid};
 use crate::{
@@ -73,8 +73,8 @@ impl Rules<'_> {
 }
 
 fn check_methods(methods: &[ImportedMethod]) -> Result<(), Refusal> {
-    let mut numbers = HashSet::new();
-    let mut secrets = HashSet::new();
+    let mut numbers = BTreeSet::new();
+    let mut secrets = BTreeSet::new();
     for (expected, method) in (1_u32..).zip(methods) {
         let method_id = match method {
             ImportedMethod::Totp { method_id, secret, digits, period, secret_bits, .. } => {

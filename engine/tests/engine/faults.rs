@@ -10,7 +10,7 @@ use event_store::port::{Append, AppendError, Appended, EventLog, LogError, Recei
 use schemas::envelope::{Position, StoredEvent, Version};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use vault::Hasher;
+use vault::{Hasher, HasherConfig};
 
 use super::tally::{Ask, Tally, counted, stream};
 
@@ -71,9 +71,9 @@ async fn over_lossy(fixture: &Fixture, before: u32, after: u32) -> Engine {
         log: Arc::new(log),
         keys: Arc::clone(&fixture.keys),
         snapshots: fixture.store.clone(),
-        hasher: Hasher::default(),
+        hasher: Hasher::new(HasherConfig::default(), fixture.engine.runtime()),
         limiter: fixture.limiter.clone(),
-        clock: fixture.clock.clone(),
+        runtime: fixture.engine.runtime().clone(),
         policy: Arc::new(Policy::default()),
         cache: CacheOptions::default(),
     };
@@ -117,7 +117,7 @@ async fn a_log_that_announces_nothing_is_followed_all_the_same_even_by_impatient
         lose_after: AtomicU32::new(0),
         silent: Some(watch::Sender::new(Position::START)),
     });
-    let mut subscription = event_store::subscription::subscribe(log, Position::START, 10);
+    let mut subscription = event_store::subscription::subscribe(fixture.engine.runtime(), log, Position::START, 10);
     let request = fixture.request(Caller::Worker);
     let stream = stream(&fixture);
     fixture.engine.execute_on::<Tally>(&stream, &Ask::Count, &request).await.unwrap().outcome.unwrap();

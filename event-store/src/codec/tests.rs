@@ -15,6 +15,10 @@ use super::*;
 
 const EMAIL: &str = "ada@example.com";
 
+fn data_key() -> DataKey {
+    DataKey::generate(&runtime::Runtime::system().unwrap()).unwrap()
+}
+
 fn id(n: u128) -> Uuid {
     Uuid::from_u128(n)
 }
@@ -67,7 +71,7 @@ fn written(event: &Event, key: &DataKey) -> StoredEvent {
 
 #[test]
 fn an_event_reads_as_it_was_written() {
-    let key = DataKey::generate().unwrap();
+    let key = data_key();
     let recorded = decode(&written(&registered(), &key), Some(&key)).unwrap();
     assert_eq!(recorded.event, registered());
     assert_eq!(recorded.metadata, metadata());
@@ -76,7 +80,7 @@ fn an_event_reads_as_it_was_written() {
 
 #[test]
 fn nothing_personal_is_in_the_bytes() {
-    let key = DataKey::generate().unwrap();
+    let key = data_key();
     let event = written(&registered(), &key);
     let bytes = [event.metadata, event.data].concat();
     for secret in [EMAIL, "ada", "argon2id", "192.0.2.7", "Mozilla"] {
@@ -86,7 +90,7 @@ fn nothing_personal_is_in_the_bytes() {
 
 #[test]
 fn without_the_key_personal_values_read_as_erased_and_the_rest_as_written() {
-    let key = DataKey::generate().unwrap();
+    let key = data_key();
     let recorded = decode(&written(&registered(), &key), None).unwrap();
     let Event::AccountRegistered(event) = recorded.event else { panic!("another event") };
     assert_eq!(event.email, Personal::Erased);
@@ -100,20 +104,20 @@ fn what_is_written_without_a_key_is_erased_for_good() {
     let draft = Draft::new(&registered(), EventId(id(9)), &metadata()).unwrap();
     assert!(draft.is_personal());
     let event = stored(draft.seal(&stream().to_string(), None).unwrap(), &stream());
-    let key = DataKey::generate().unwrap();
+    let key = data_key();
     let Event::AccountRegistered(event) = decode(&event, Some(&key)).unwrap().event else { panic!("another event") };
     assert_eq!(event.email, Personal::Erased);
 }
 
 #[test]
 fn a_box_opens_only_where_it_was_sealed() {
-    let key = DataKey::generate().unwrap();
+    let key = data_key();
     let event = written(&registered(), &key);
     let elsewhere = StoredEvent { stream: StreamId::Account(AccountId(id(4))).to_string().into(), ..event.clone() };
     assert!(matches!(decode(&elsewhere, Some(&key)), Err(CodecError::Sealed(..))));
     let other_event = StoredEvent { id: EventId(id(5)), ..event.clone() };
     assert!(matches!(decode(&other_event, Some(&key)), Err(CodecError::Sealed(..))));
-    assert!(matches!(decode(&event, Some(&DataKey::generate().unwrap())), Err(CodecError::Sealed(..))));
+    assert!(matches!(decode(&event, Some(&data_key())), Err(CodecError::Sealed(..))));
     let swapped = String::from_utf8(event.data.clone()).unwrap().replace("\"tag\":\"email\"", "\"tag\":\"password\"");
     let swapped = StoredEvent { data: swapped.into_bytes(), ..event };
     assert!(matches!(decode(&swapped, Some(&key)), Err(CodecError::Sealed(..))));
@@ -121,7 +125,7 @@ fn a_box_opens_only_where_it_was_sealed() {
 
 #[test]
 fn a_tag_is_the_place_of_the_value() {
-    let key = DataKey::generate().unwrap();
+    let key = data_key();
     let event: Event = domain::events::AccountImported {
         account_id: AccountId(id(1)),
         email: Personal::Known(EmailAddress::parse(EMAIL).unwrap()),
@@ -168,7 +172,7 @@ fn an_event_without_personal_values_needs_no_key() {
 
 #[test]
 fn an_error_repeats_nothing_of_what_it_could_not_read() {
-    let key = DataKey::generate().unwrap();
+    let key = data_key();
     let event = StoredEvent { metadata: b"{\"at\": \"ada@example.com\"}".to_vec(), ..written(&registered(), &key) };
     let error = decode(&event, Some(&key)).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("ada"));
@@ -177,7 +181,7 @@ fn an_error_repeats_nothing_of_what_it_could_not_read() {
 proptest! {
     #[test]
     fn no_bytes_make_reading_panic(metadata in proptest::collection::vec(any::<u8>(), 0..64), data in ".{0,64}") {
-        let key = DataKey::generate().unwrap();
+        let key = data_key();
         let event = StoredEvent { metadata, data: data.into_bytes(), ..written(&registered(), &key) };
         prop_assert!(decode(&event, Some(&key)).is_err());
         prop_assert!(decode(&event, None).is_err());

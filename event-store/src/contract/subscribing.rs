@@ -11,7 +11,7 @@ use std::{collections::HashSet, time::Duration};
 use schemas::envelope::StoredEvent;
 use tokio::time::timeout;
 
-use super::{LogUnderTest, append, beginning, stream};
+use super::{LogUnderTest, append, beginning, runtime, stream};
 use crate::subscription::{Subscription, subscribe};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ pub async fn a_subscriber_catches_up_and_follows(under_test: impl LogUnderTest) 
     let beginning = beginning(&under_test).await.unwrap();
     let (log, stream) = (under_test.log(), stream());
     log.append(append(&stream, 0, 7)).await.unwrap();
-    let mut subscription = subscribe(log.clone(), beginning, 3);
+    let mut subscription = subscribe(&runtime(), log.clone(), beginning, 3);
     assert_eq!(take(&mut subscription, 7).await.len(), 7);
     assert!(subscription.is_caught_up());
     let later = tokio::spawn(async move { take(&mut subscription, 2).await });
@@ -51,7 +51,7 @@ pub async fn a_subscriber_sees_every_event_of_concurrent_writers_once_and_in_ord
     let logs = [under_test.log(), beside.log()];
     let mut followers = Vec::new();
     for log in &logs {
-        let mut subscription = subscribe(log.clone(), beginning, 10);
+        let mut subscription = subscribe(&runtime(), log.clone(), beginning, 10);
         followers.push(tokio::spawn(async move {
             take(&mut subscription, usize::try_from(WRITERS * EACH * 2).unwrap()).await
         }));
@@ -85,7 +85,7 @@ pub async fn a_subscriber_sees_every_event_of_concurrent_writers_once_and_in_ord
 pub async fn a_subscriber_sees_what_another_handle_appends(under_test: impl LogUnderTest) {
     let beginning = beginning(&under_test).await.unwrap();
     let beside = under_test.beside().await;
-    let mut subscription = subscribe(under_test.log(), beginning, 10);
+    let mut subscription = subscribe(&runtime(), under_test.log(), beginning, 10);
     let stream = stream();
     for version in 0..5 {
         let appended = beside.log().append(append(&stream, version, 1)).await.unwrap();
@@ -103,7 +103,7 @@ pub async fn a_subscriber_sees_what_another_handle_appends(under_test: impl LogU
 pub async fn a_subscriber_that_starts_late_sees_only_later_events(under_test: impl LogUnderTest) {
     let (log, stream) = (under_test.log(), stream());
     let first = log.append(append(&stream, 0, 3)).await.unwrap();
-    let mut subscription = subscribe(log.clone(), first.position, 10);
+    let mut subscription = subscribe(&runtime(), log.clone(), first.position, 10);
     log.append(append(&stream, 3, 1)).await.unwrap();
     let events = take(&mut subscription, 1).await;
     assert_eq!(events[0].version.0, 4);
@@ -114,7 +114,7 @@ pub async fn a_subscriber_that_starts_late_sees_only_later_events(under_test: im
 pub async fn a_cancelled_wait_loses_nothing(under_test: impl LogUnderTest) {
     let beginning = beginning(&under_test).await.unwrap();
     let (log, stream) = (under_test.log(), stream());
-    let mut subscription = subscribe(log.clone(), beginning, 4);
+    let mut subscription = subscribe(&runtime(), log.clone(), beginning, 4);
     let mut seen = Vec::new();
     for version in 0..20 {
         log.append(append(&stream, version, 1)).await.unwrap();

@@ -22,6 +22,7 @@ pub(super) fn spawn(link: Arc<Link>, newest: Arc<Newest<Tail>>, after: Position,
     tokio::spawn(async move {
         let mut follower = Follower { link, newest, listener: Listener::new(), seen: after, resume: at(after) };
         tokio::select! {
+            biased;
             () = cancel.cancelled() => {}
             () = follower.run() => {}
         }

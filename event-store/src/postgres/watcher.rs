@@ -63,14 +63,16 @@ impl Watcher {
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                // The tick first: it comes now and then, and whoever notifies may do so all the time.
+                biased;
+                _ = polls.tick() => match self.database.timed(connection.query_one(&statement, &[])).await {
+                    Ok(row) => self.announce(row.try_get(0).unwrap_or(0)),
+                    Err(error) => return error,
+                },
                 told = connection.notified() => match told {
                     // With the commit came the position that it reached.
                     Some(told) => self.announce(told.payload().parse().unwrap_or(0)),
                     None => return LogError::Unavailable("the connection was lost".to_owned()),
-                },
-                _ = polls.tick() => match self.database.timed(connection.query_one(&statement, &[])).await {
-                    Ok(row) => self.announce(row.try_get(0).unwrap_or(0)),
-                    Err(error) => return error,
                 },
             }
         }

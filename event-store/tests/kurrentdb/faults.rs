@@ -116,7 +116,7 @@ async fn a_server_that_went_away_and_came_back_is_found_again() {
 async fn a_subscriber_misses_nothing_over_subscriptions_that_break() {
     let kurrent = Kurrent::on(FakeServer::start().await).await;
     let beside = event_store::contract::LogUnderTest::beside(&kurrent).await;
-    let mut subscription = subscribe(kurrent.store.clone(), Position::START, 7);
+    let mut subscription = subscribe(&runtime::Runtime::system().unwrap(), kurrent.store.clone(), Position::START, 7);
     let stream = stream();
     let mut seen = Vec::new();
     for version in 0..30 {

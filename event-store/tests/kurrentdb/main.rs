@@ -24,7 +24,7 @@ use schemas::envelope::{NewEvent, Version};
 use uuid::Uuid;
 
 fn uuid() -> Uuid {
-    uuid::Builder::from_random_bytes(*vault::random_bytes::<16>().unwrap()).into_uuid()
+    uuid::Builder::from_random_bytes(*runtime::Runtime::system().unwrap().random_bytes::<16>().unwrap()).into_uuid()
 }
 
 fn stream() -> StreamId {

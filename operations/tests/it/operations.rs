@@ -34,7 +34,10 @@ struct Place {
 
 impl Place {
     async fn new(on: On) -> Self {
-        Self { place: place::Place::new(on).await, ring: Arc::new(KeyRing::generate().unwrap()) }
+        Self {
+            place: place::Place::new(on).await,
+            ring: Arc::new(KeyRing::generate(&runtime::Runtime::system().unwrap()).unwrap()),
+        }
     }
     fn path(&self) -> PathBuf {
         self.place.operations_file()
@@ -249,7 +252,7 @@ async fn the_inbox_keeps_the_last_messages_sealed(on: On) {
     operations.close().await;
 
     // Another key ring opens none of them.
-    let other = place.opened_with(Arc::new(KeyRing::generate().unwrap())).await;
+    let other = place.opened_with(Arc::new(KeyRing::generate(&runtime::Runtime::system().unwrap()).unwrap())).await;
     assert!(other.inbox_list(None, 10).await.unwrap().is_empty());
 }
 

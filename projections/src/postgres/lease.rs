@@ -148,6 +148,7 @@ async fn hold(database: Arc<Database>, connection: Arc<Dedicated>, epoch: i64) {
         }
     };
     tokio::select! {
+        biased;
         () = connection.lost() => {}
         () = holds => {}
     }

@@ -169,7 +169,7 @@ impl Views {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<AccountRow>, ViewError> {
-        let now = self.parts.clock.now();
+        let now = self.parts.runtime.now();
         let mut conditions = Conditions::default();
         conditions.add("(expires_at IS NULL OR expires_at > ?)", [now.into()]);
         match filter.two_factor {
@@ -218,7 +218,7 @@ impl Views {
 
     /// One account.
     pub async fn account(&self, id: AccountId) -> Result<Option<AccountRow>, ViewError> {
-        let now = self.parts.clock.now();
+        let now = self.parts.runtime.now();
         let sql = format!("SELECT {COLUMNS} FROM accounts WHERE account_id = $1");
         Ok(self.rows(sql, [Value::Uuid(id.0)], |row| account(row, now)).await?.pop())
     }

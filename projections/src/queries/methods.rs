@@ -44,7 +44,7 @@ const METHODS: &str = "SELECT m.method_id, m.kind, m.label_box, m.phone_masked, 
 impl Views {
     /// The methods of an account, by number.
     pub async fn methods(&self, account: AccountId) -> Result<Vec<MethodRow>, ViewError> {
-        let now = self.parts.clock.now();
+        let now = self.parts.runtime.now();
         let rows = self.rows(METHODS, [Value::Uuid(account.0)], |row| {
             let until: Option<Timestamp> = row.get(7)?;
             // When a lock has ended, the count restarts.

@@ -60,7 +60,7 @@ const TOKENS: &str = "SELECT access_token_id, name_box, issued_at, expires_at
 impl Views {
     /// The sessions of an account that have not ended, newest first.
     pub async fn sessions(&self, account: AccountId) -> Result<Vec<SessionRow>, ViewError> {
-        let values = [Value::Uuid(account.0), self.parts.clock.now().into()];
+        let values = [Value::Uuid(account.0), self.parts.runtime.now().into()];
         let rows = self.rows(SESSIONS, values, |row| {
             Ok(SessionRow {
                 id: SessionId(row.get(0)?),
@@ -78,7 +78,7 @@ impl Views {
 
     /// The access tokens of an account that have not ended, newest first.
     pub async fn access_tokens(&self, account: AccountId) -> Result<Vec<AccessTokenRow>, ViewError> {
-        let values = [Value::Uuid(account.0), self.parts.clock.now().into()];
+        let values = [Value::Uuid(account.0), self.parts.runtime.now().into()];
         let rows = self.rows(TOKENS, values, |row| {
             let id = AccessTokenId(row.get(0)?);
             let token = AccessTokenRow { id, name: None, issued_at: row.get(2)?, expires_at: row.get(3)? };

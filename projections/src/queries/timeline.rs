@@ -1,6 +1,6 @@
 //! The security history.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use domain::{
     ids::{AccountId, CommandId, EventId, StreamId},
@@ -283,7 +283,7 @@ impl Views {
         let (sql, values) = conditions.page(&select, &format!("position {}", order.direction()), limit);
         let rows = self.rows(sql, values, kept).await?;
         let rows = page(rows, limit, |row| format!("{:x}", row.stored.position.0));
-        let mut keys: HashMap<StreamId, Option<DataKey>> = HashMap::new();
+        let mut keys: BTreeMap<StreamId, Option<DataKey>> = BTreeMap::new();
         let mut items = Vec::with_capacity(rows.items.len());
         for row in rows.items {
             items.push(self.entry(row, reveal, &mut keys).await?);
@@ -295,7 +295,7 @@ impl Views {
         &self,
         row: Kept,
         reveal: Reveal,
-        keys: &mut HashMap<StreamId, Option<DataKey>>,
+        keys: &mut BTreeMap<StreamId, Option<DataKey>>,
     ) -> Result<TimelineEntry, ViewError> {
         let undecodable = |error: codec::CodecError| ViewError::Undecodable {
             event: row.stored.id,

@@ -21,7 +21,7 @@ use domain::{
 use event_store::{
     codec,
     keys::Keys,
-    port::{Append, Clock, EventLog, Expected, KeyStore},
+    port::{Append, EventLog, Expected, KeyStore},
     sqlite::{SqliteOptions, SqliteStore},
     testing::ManualClock,
 };
@@ -79,13 +79,15 @@ impl World {
     pub async fn on(place: Place) -> Self {
         let store =
             Arc::new(SqliteStore::open(&place.dir.path().join("log.db"), SqliteOptions::default()).await.unwrap());
-        let ring = Arc::new(KeyRing::generate().unwrap());
-        let keys = Arc::new(Keys::new(Arc::clone(&store) as Arc<dyn KeyStore>, ring, 1_000));
+        let clock = Arc::<ManualClock>::default();
+        let runtime = clock.runtime();
+        let ring = Arc::new(KeyRing::generate(&runtime).unwrap());
+        let keys = Arc::new(Keys::new(&runtime, Arc::clone(&store) as Arc<dyn KeyStore>, ring, 1_000));
         Self {
             place,
             store,
             keys,
-            clock: Arc::new(ManualClock::default()),
+            clock,
             versions: Mutex::default(),
             ids: AtomicU64::new(1),
             actor: Mutex::new(Actor::Anonymous),
@@ -118,7 +120,7 @@ impl World {
         ViewParts {
             log: Arc::clone(&self.store) as Arc<dyn EventLog>,
             keys: Arc::clone(&self.keys),
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            runtime: self.clock.runtime(),
         }
     }
 

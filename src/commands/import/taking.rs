@@ -10,15 +10,14 @@ use domain::{
     outcome::Refusal,
     policy::Policy,
     state::{Account, Phase},
-    time::Timestamp,
     values::{Caller, Origin},
 };
-use event_store::port::Clock;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use runtime::Runtime;
 use vault::KeyRing;
 
 use super::window::Item;
-use crate::{Failure, clock::SystemClock, config::Config, engines::Opened};
+use crate::{Failure, clock, config::Config, engines::Opened};
 
 /// Rows that are looked at one by one, at a time.
 const ONE_BY_ONE: usize = 64;
@@ -38,17 +37,15 @@ pub struct Alone {
     /// Rows of one address are told by it.
     ring: Arc<KeyRing>,
     policy: Policy,
-    now: Timestamp,
+    runtime: Runtime,
 }
 
 impl Alone {
     /// By these settings. The ring is of this run alone: an import will make another, or read the one that is named.
     pub fn new(config: &Config) -> Result<Self, Failure> {
-        Ok(Self {
-            ring: Arc::new(KeyRing::generate().map_err(Failure::other)?),
-            policy: config.policy.clone(),
-            now: SystemClock::from_environment()?.now(),
-        })
+        let runtime = clock::runtime()?;
+        let ring = Arc::new(KeyRing::generate(&runtime).map_err(Failure::other)?);
+        Ok(Self { ring, policy: config.policy.clone(), runtime })
     }
 }
 
@@ -105,8 +102,8 @@ pub async fn taken(desk: &Desk, items: Vec<Item>) -> Result<Vec<(usize, Told)>, 
     let told = match desk {
         Desk::Import(opened) => imported_all(opened, accepted).await?,
         Desk::Rehearse(opened) => rehearsed_all(opened, accepted).await?,
-        Desk::Alone(Alone { policy, now, .. }) => {
-            let judged = accepted.into_iter().map(|(weak, import)| judged(policy, *now, weak, None, import));
+        Desk::Alone(Alone { policy, runtime, .. }) => {
+            let judged = accepted.into_iter().map(|(weak, import)| judged(runtime, policy, weak, None, import));
             judged.collect::<Result<_, Failure>>()?
         }
     };
@@ -138,7 +135,7 @@ async fn rehearsed_all(opened: &Opened, accepted: Vec<Accepted>) -> Result<Vec<T
         let stands_against = if is_new { None } else { against(opened, &import).await? };
         match stands_against {
             Some(told) => Ok(told),
-            None => judged(opened.engine.policy(), opened.engine.now(), weak, Some(import.account_id), import),
+            None => judged(&opened.runtime, opened.engine.policy(), weak, Some(import.account_id), import),
         }
     });
     stream::iter(told).buffered(ONE_BY_ONE).try_collect().await
@@ -173,18 +170,18 @@ fn stands_against(account: AccountId, phase: Phase) -> Told {
 
 /// What the rule says to a row whose address is free.
 fn judged(
+    runtime: &Runtime,
     policy: &Policy,
-    now: Timestamp,
     weak: Vec<usize>,
     account: Option<AccountId>,
     import: AccountImport,
 ) -> Result<Told, Failure> {
-    let email = import.email.clone();
+    let (now, email) = (runtime.now(), import.email.clone());
     let command = Command::ImportAccount { import: Box::new(import) };
     let mut evidence = Evidence::new();
     evidence.add(Need::EmailClaim(email), Fact::EmailClaim(Claim::Held { at: now }));
     evidence.add(Need::AccountNumber, Fact::AccountNumber(AccountNumber(1)));
-    let entropy = vault::random_entropy().map_err(Failure::other)?;
+    let entropy = runtime.entropy().map_err(Failure::other)?;
     let (caller, origin) = (&Caller::Operator, &Origin::default());
     let context = Context { now, clock: now, caller, origin, policy, entropy: &entropy, evidence: &evidence };
     Ok(match Account::default().decide(&command, &context).outcome {

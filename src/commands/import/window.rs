@@ -150,13 +150,17 @@ mod tests {
         window.items.into_iter().map(told).collect()
     }
 
+    fn ring() -> KeyRing {
+        KeyRing::generate(&runtime::Runtime::system().unwrap()).unwrap()
+    }
+
     const ADA: &str = "otpauth://totp/ada@example.com?secret=GEZDGNBVGY3TQOJQ";
     const ADAS_SECOND: &str = "Ada@Example.com otpauth://totp/x?secret=MFRGGZDFMZTWQ2LK";
     const BERT: &str = "otpauth://totp/bert@example.com?secret=GEZDGNBVGY3TQOJQ";
 
     #[test]
     fn lines_of_one_account_are_one_row_also_where_a_window_ends() {
-        let (ring, mut joiner) = (KeyRing::generate().unwrap(), Joiner::default());
+        let (ring, mut joiner) = (ring(), Joiner::default());
         let window = joiner.window(parsed(1, &[BERT, "", "# comment", ADA], &ring));
         assert_eq!(window.length, [BERT, "", "# comment", ADA].iter().map(|line| line.len() as u64 + 1).sum::<u64>());
         assert_eq!(told(window), [(1, Ok(1))]);
@@ -168,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_is_told_has_the_order_of_the_file_and_an_account_comes_once() {
-        let (ring, mut joiner) = (KeyRing::generate().unwrap(), Joiner::default());
+        let (ring, mut joiner) = (ring(), Joiner::default());
         let bad_hash = r#"{"email": "cleo@example.com", "methods": [], "recovery_codes": ["$1$old$scheme"]}"#;
         let told = told(joiner.window(parsed(1, &[ADA, "nonsense", bad_hash, ADAS_SECOND, BERT, "{"], &ring)));
         let lines: Vec<usize> = told.iter().map(|(line, _)| *line).collect();
@@ -180,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_line_that_was_passed_over_or_is_no_text_is_refused() {
-        let (ring, mut joiner) = (KeyRing::generate().unwrap(), Joiner::default());
+        let (ring, mut joiner) = (ring(), Joiner::default());
         let lines = vec![
             Line { number: 1, text: None, length: 1 << 30 },
             Line { number: 2, text: Some(vec![0xff]), length: 2 },

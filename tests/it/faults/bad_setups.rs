@@ -160,7 +160,7 @@ async fn a_broker_that_cannot_be_used_is_named() {
 async fn a_key_ring_of_other_data_opens_nothing_here() {
     let server = stopped().await;
     let other = server.path().join("other.toml");
-    vault::KeyRing::load_or_create(&other).unwrap();
+    vault::KeyRing::load_or_create(&other, &runtime::Runtime::system().unwrap()).unwrap();
     let other = other.to_str().unwrap();
     refused(&server, |settings| settings.with("key_ring_file", other), "key_ring_file", "does not open");
     refused(&server, |settings| settings.with("key_ring_file", "/no/such/ring"), "key_ring_file", "missing");

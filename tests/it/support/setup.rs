@@ -95,7 +95,7 @@ impl Engines {
     pub fn settings(&self, folder: &Path, settings: Settings) -> Settings {
         let Some(database) = &self.database else { return settings };
         let ring = folder.join("keyring.toml");
-        vault::KeyRing::load_or_create(&ring).expect("a key ring");
+        vault::KeyRing::load_or_create(&ring, &runtime::Runtime::system().unwrap()).expect("a key ring");
         let mut own = Settings::default()
             .with("event_log", "postgres")
             .with("postgres.url", database.url())

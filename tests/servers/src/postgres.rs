@@ -78,7 +78,7 @@ impl PostgresServer {
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell");
-        let password = to_hex(&*vault::random_bytes::<16>().unwrap());
+        let password = to_hex(&*runtime::Runtime::system().unwrap().random_bytes::<16>().unwrap());
         let password_file = directory.join("password");
         std::fs::write(&password_file, &password).unwrap();
         if is_root() {
@@ -251,7 +251,7 @@ impl TestDatabase {
     }
 
     async fn on(server_url: String, server: Option<Arc<PostgresServer>>) -> Self {
-        let name = format!("test_{}", to_hex(&*vault::random_bytes::<8>().unwrap()));
+        let name = format!("test_{}", to_hex(&*runtime::Runtime::system().unwrap().random_bytes::<8>().unwrap()));
         administer(&server_url, &format!("CREATE DATABASE {name}")).await.expect("a database");
         let url = with_database(&server_url, &name);
         Self { name, url, server_url, _server: server }

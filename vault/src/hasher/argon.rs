@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{Argon2Cost, pool::Memory};
-use crate::{VaultError, random::random_bytes};
+use crate::VaultError;
 
 /// Bounds for parameters that come with a hash: RFC 9106's second choice (64 MiB, 3 passes, 4 lanes) is
 /// inside, what could stop the service is not.
@@ -105,24 +105,24 @@ impl Parsed {
     }
 }
 
-/// Hashes a new password under a fresh salt.
+/// Hashes a new password under this salt.
 pub(super) fn hash_password(
     new: &SecretText,
+    salt: &[u8; 16],
     cost: Argon2Cost,
     memory: &mut Memory,
 ) -> Result<PasswordHash, VaultError> {
-    let salt = random_bytes::<16>()?;
     let params = cost.params(32)?;
     let mut out = Zeroizing::new([0; 32]);
     with_password_bytes(new, |bytes| {
-        argon2id(Version::V0x13, params.clone(), bytes, &*salt, out.as_mut_slice(), memory)
+        argon2id(Version::V0x13, params.clone(), bytes, salt, out.as_mut_slice(), memory)
     })?;
     let malformed = |_| VaultError::Malformed("password hash");
     let text = phc::PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(params).map_err(|_| ABSURD)?,
-        salt: Some(Salt::new(&*salt).map_err(malformed)?),
+        salt: Some(Salt::new(salt).map_err(malformed)?),
         hash: Some(Output::new(&*out).map_err(malformed)?),
     };
     Ok(PasswordHash(text.to_string()))

@@ -1,25 +1,28 @@
-//! A fixed number of threads, a bounded queue before them, and memory that stays with its thread.
+//! A bounded queue before the machine's blocking pool, a bounded number of hashes at a time, and memory that is kept
+//! from one hash to the next.
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use argon2::Block;
+use runtime::{Instant, Runtime};
 use tokio::sync::oneshot;
 use zeroize::Zeroize;
 
 use crate::VaultError;
 
-/// The blocks of a thread. Reused from hash to hash; wiped and given back on idleness.
+/// The blocks of one hash at a time. Reused from hash to hash; wiped when they are given back.
 #[derive(Default)]
 pub(super) struct Memory {
     blocks: Vec<Block>,
-    /// Blocks of all threads together.
+    /// Blocks of all together.
     held: Arc<AtomicUsize>,
 }
 
@@ -43,6 +46,12 @@ impl Memory {
     }
 }
 
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// Bounds of a pool.
@@ -51,89 +60,124 @@ pub(super) struct Bounds {
     pub(super) threads: usize,
     /// Jobs that may wait.
     pub(super) waiting: usize,
-    /// Blocks (KiB) of a usual hash; a thread that needed more for an imported one gives them back at once.
+    /// Blocks (KiB) of a usual hash; what more was needed for an imported one is given back at once.
     pub(super) usual: usize,
-    /// How long a thread without work keeps its memory.
+    /// How long memory is kept without work for it.
     pub(super) idle: Duration,
 }
 
 struct Shared {
-    queue: Mutex<Queue>,
-    work: Condvar,
+    state: Mutex<State>,
     bounds: Bounds,
+    runtime: Runtime,
     held: Arc<AtomicUsize>,
 }
 
-struct Queue {
+#[derive(Default)]
+struct State {
     jobs: VecDeque<Job>,
-    closed: bool,
+    /// Threads of the machine that take jobs, or were asked for to do so.
+    workers: usize,
+    /// Memory that no worker uses, the last used at the end, each with the moment it was put there.
+    spare: Vec<(Instant, Memory)>,
+    /// Whether someone looks after what is spare.
+    is_looked_after: bool,
+    is_closed: bool,
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // The lock is never held while a job runs, so what it guards is whole even if a thread died.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self) {
-        let mut memory = Memory { blocks: Vec::new(), held: Arc::clone(&self.held) };
+    /// Takes out what has been spare for too long, and says whether something is left.
+    fn too_long_spare(&self) -> (Vec<(Instant, Memory)>, bool) {
+        let mut state = self.state();
+        let idle = self.bounds.idle;
+        let old = state.spare.partition_point(|(since, _)| self.runtime.since(*since) >= idle);
+        let old = state.spare.drain(..old).collect();
+        state.is_looked_after = !state.spare.is_empty();
+        (old, state.is_looked_after)
+    }
+}
+
+/// Gives back what has been spare for too long, until nothing is spare.
+async fn look_after(runtime: Runtime, idle: Duration, shared: Weak<Shared>) {
+    loop {
+        runtime.sleep(idle).await;
+        let Some((old, is_some_left)) = shared.upgrade().map(|shared| shared.too_long_spare()) else { return };
+        // Wiping takes a while.
+        drop(runtime.blocking("wiping memory of hashes", move || drop(old)));
+        if !is_some_left {
+            return;
+        }
+    }
+}
+
+/// One of the threads that hash at a time.
+struct Worker {
+    shared: Arc<Shared>,
+    is_counted: bool,
+}
+
+impl Worker {
+    fn work(mut self) {
+        let usual = self.shared.bounds.usual;
+        let spare = self.shared.state().spare.pop().map(|(_, memory)| memory);
+        let mut memory = spare.unwrap_or_else(|| Memory { blocks: Vec::new(), held: Arc::clone(&self.shared.held) });
         while let Some(job) = self.next(&mut memory) {
-            job(&mut memory);
-            if memory.blocks.len() > self.bounds.usual {
+            // Whoever waits for it is told by the end of its channel.
+            drop(catch_unwind(AssertUnwindSafe(|| job(&mut memory))));
+            if memory.blocks.len() > usual {
                 memory.give_back();
             }
         }
-        memory.give_back();
     }
 
-    fn next(&self, memory: &mut Memory) -> Option<Job> {
-        let mut queue = self.queue();
-        loop {
-            if queue.closed {
-                return None;
+    /// The oldest job. When there is none this worker is one no more, in the same moment: whoever adds a job sees
+    /// it, and finds its memory.
+    fn next(&mut self, memory: &mut Memory) -> Option<Job> {
+        let mut state = self.shared.state();
+        let job = if state.is_closed { None } else { state.jobs.pop_front() };
+        if job.is_some() {
+            return job;
+        }
+        state.workers -= 1;
+        self.is_counted = false;
+        let Shared { runtime, bounds, .. } = &*self.shared;
+        if !memory.blocks.is_empty() && !state.is_closed {
+            state.spare.push((runtime.instant(), std::mem::take(memory)));
+            if !std::mem::replace(&mut state.is_looked_after, true) {
+                drop(state);
+                let looked_after = look_after(runtime.clone(), bounds.idle, Arc::downgrade(&self.shared));
+                drop(runtime.spawn("memory of hashes", looked_after));
             }
-            if let Some(job) = queue.jobs.pop_front() {
-                return Some(job);
-            }
-            if memory.blocks.is_empty() {
-                queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            } else {
-                let (woken, timeout) =
-                    self.work.wait_timeout(queue, self.bounds.idle).unwrap_or_else(PoisonError::into_inner);
-                queue = woken;
-                if timeout.timed_out() && queue.jobs.is_empty() {
-                    drop(queue);
-                    memory.give_back();
-                    queue = self.queue();
-                }
-            }
+        }
+        None
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // A machine that stops does not run it.
+        if self.is_counted {
+            self.shared.state().workers -= 1;
         }
     }
 }
 
-/// The threads. Dropping it ends them after what they are doing.
+/// The queue. Dropping it ends the workers after what they are doing.
 pub(super) struct Pool {
     shared: Arc<Shared>,
-    threads: usize,
 }
 
 impl Pool {
-    pub(super) fn start(bounds: Bounds) -> Self {
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { jobs: VecDeque::new(), closed: false }),
-            work: Condvar::new(),
-            bounds,
-            held: Arc::default(),
-        });
-        let started = (0..bounds.threads.max(1)).filter(|number| {
-            let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || shared.work()).is_ok()
-        });
-        let threads = started.count();
-        Self { shared, threads }
+    pub(super) fn new(bounds: Bounds, runtime: Runtime) -> Self {
+        Self { shared: Arc::new(Shared { state: Mutex::default(), bounds, runtime, held: Arc::default() }) }
     }
 
-    /// Memory that the threads hold now, in KiB.
+    /// Memory that is held now, in KiB.
     pub(super) fn held_kib(&self) -> usize {
         self.shared.held.load(Ordering::Relaxed)
     }
@@ -144,9 +188,6 @@ impl Pool {
         &self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, VaultError> {
-        if self.threads == 0 {
-            return Err(VaultError::Io("no thread could be started for hashing".to_owned()));
-        }
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |memory| {
             if !answer.is_closed() {
@@ -154,22 +195,30 @@ impl Pool {
                 let _ = answer.send(work(memory));
             }
         });
-        {
-            let mut queue = self.shared.queue();
-            if queue.jobs.len() >= self.shared.bounds.waiting {
-                return Err(VaultError::Busy);
-            }
-            queue.jobs.push_back(job);
+        if let Some(worker) = self.enqueued(job)? {
+            drop(self.shared.runtime.blocking("hashing", move || worker.work()));
         }
-        self.shared.work.notify_one();
         answered.await.map_err(|_| VaultError::Io("a hashing thread ended".to_owned()))
+    }
+
+    /// Adds a job; the worker to be started for it, while there may be more of them.
+    fn enqueued(&self, job: Job) -> Result<Option<Worker>, VaultError> {
+        let mut state = self.shared.state();
+        if state.jobs.len() >= self.shared.bounds.waiting {
+            return Err(VaultError::Busy);
+        }
+        state.jobs.push_back(job);
+        if state.workers >= self.shared.bounds.threads.max(1) {
+            return Ok(None);
+        }
+        state.workers += 1;
+        Ok(Some(Worker { shared: Arc::clone(&self.shared), is_counted: true }))
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.queue().closed = true;
-        self.shared.work.notify_all();
+        self.shared.state().is_closed = true;
     }
 }
 
@@ -177,7 +226,7 @@ impl Drop for Pool {
 impl Pool {
     /// How many wait for a thread.
     pub(super) fn waiting(&self) -> usize {
-        self.shared.queue().jobs.len()
+        self.shared.state().jobs.len()
     }
 
     /// Asks, even after the pool is gone, whether its threads are too.

@@ -6,9 +6,11 @@ use domain::{
     evidence::FreshRecoveryCodes,
     secret::{Secret, TokenHash, from_hex, to_hex},
 };
+use runtime::Runtime;
+use zeroize::Zeroizing;
 
 use super::{Argon2Cost, argon::argon2id, pool::Memory};
-use crate::{VaultError, random::random_bytes};
+use crate::VaultError;
 
 /// Crockford's base32: no I, L, O and U, so that nothing is misread.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -42,16 +44,31 @@ impl Salt {
     }
 }
 
-/// Draws a set of codes and hashes them.
-pub(super) fn fresh(count: u32, cost: Argon2Cost, memory: &mut Memory) -> Result<FreshRecoveryCodes, VaultError> {
-    if count > MOST_CODES {
-        return Err(VaultError::Malformed("number of recovery codes"));
+/// What a set of codes is made of.
+pub(super) struct Drawn {
+    salt: [u8; 16],
+    codes: Vec<Zeroizing<[u8; 10]>>,
+}
+
+impl Drawn {
+    /// Draws for so many codes.
+    pub(super) fn by(runtime: &Runtime, count: u32) -> Result<Self, VaultError> {
+        if count > MOST_CODES {
+            return Err(VaultError::Malformed("number of recovery codes"));
+        }
+        let salt = *runtime.random_bytes()?;
+        let codes = (0..count).map(|_| runtime.random_bytes()).collect::<Result<_, _>>()?;
+        Ok(Self { salt, codes })
     }
-    let salt = Salt { bytes: random_bytes::<16>()?.to_vec(), cost };
+}
+
+/// Spells the codes that were drawn, and hashes them.
+pub(super) fn fresh(drawn: &Drawn, cost: Argon2Cost, memory: &mut Memory) -> Result<FreshRecoveryCodes, VaultError> {
+    let salt = Salt { bytes: drawn.salt.to_vec(), cost };
     let mut codes = Vec::new();
     let mut hashes = Vec::new();
-    for _ in 0..count {
-        let code = spell(&*random_bytes()?);
+    for drawn in &drawn.codes {
+        let code = spell(drawn);
         hashes.push(salt.hash(&code, memory)?);
         codes.push(with_hyphens(&code));
     }

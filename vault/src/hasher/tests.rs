@@ -13,8 +13,12 @@ const OLD_VERSION: &str =
 const ARGON2I: &str = "$argon2i$v=19$m=64,t=2,p=1$AAECAwQFBgcICQoLDA0ODw$YVgZ62mY8iY/MUmt4q9y4t8nQRixgmZ+2qDIA+uCwQw";
 const LIGHT: Argon2Cost = Argon2Cost { memory_kib: 8, passes: 1, lanes: 1 };
 
+fn runtime() -> Runtime {
+    Runtime::system().unwrap()
+}
+
 fn light(threads: usize, waiting: usize) -> Hasher {
-    Hasher::new(HasherConfig { threads, waiting, password: LIGHT, recovery_code: LIGHT })
+    Hasher::new(HasherConfig { threads, waiting, password: LIGHT, recovery_code: LIGHT }, &runtime())
 }
 
 fn text(text: &str) -> SecretText {
@@ -52,7 +56,7 @@ async fn the_same_password_typed_on_another_keyboard_is_the_same() {
 
 #[tokio::test]
 async fn a_new_password_is_kept_as_the_policy_says() {
-    let hasher = Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() });
+    let hasher = Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }, &runtime());
     let (one, two) = (
         hasher.hash_password(&text("correct horse")).await.unwrap(),
         hasher.hash_password(&text("correct horse")).await.unwrap(),
@@ -90,7 +94,7 @@ async fn other_schemes_and_absurd_parameters_are_refused_unhashed() {
 
 #[tokio::test]
 async fn each_code_of_a_set_is_found_by_one_hash() {
-    let hasher = Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() });
+    let hasher = Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }, &runtime());
     let fresh = hasher.fresh_recovery_codes(10).await.unwrap();
     assert_eq!((fresh.codes.len(), fresh.hashes.hashes.len()), (10, 10));
     assert_eq!((fresh.hashes.memory_kib, fresh.hashes.passes, fresh.hashes.lanes), (4096, 1, 1));
@@ -170,7 +174,8 @@ async fn work_that_nobody_waits_for_any_more_is_skipped() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_burst_of_two_hundred_sign_ins_is_served_in_bounded_memory_while_the_runtime_goes_on() {
     let cost = Argon2Cost { memory_kib: 4096, passes: 1, lanes: 1 };
-    let hasher = Hasher::new(HasherConfig { threads: 2, waiting: 512, password: cost, recovery_code: cost });
+    let hasher =
+        Hasher::new(HasherConfig { threads: 2, waiting: 512, password: cost, recovery_code: cost }, &runtime());
     let hash = hasher.hash_password(&text("correct horse")).await.unwrap();
     let checks: Vec<_> = (0..200)
         .map(|number| {
@@ -197,7 +202,7 @@ async fn a_burst_of_two_hundred_sign_ins_is_served_in_bounded_memory_while_the_r
 #[tokio::test]
 async fn idle_threads_give_their_memory_back() {
     let idle = Duration::from_millis(5);
-    let pool = Pool::start(Bounds { threads: 2, waiting: 8, usual: 64, idle });
+    let pool = Pool::new(Bounds { threads: 2, waiting: 8, usual: 64, idle }, runtime());
     assert_eq!(pool.run(|memory| memory.blocks(64).len()).await, Ok(64));
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while pool.held_kib() > 0 {

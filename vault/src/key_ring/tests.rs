@@ -8,8 +8,13 @@ fn bytes_from(first: u8) -> Key {
     Zeroizing::new(std::array::from_fn(|i| first + u8::try_from(i).unwrap()))
 }
 
+fn runtime() -> Runtime {
+    Runtime::system().unwrap()
+}
+
 fn ring() -> KeyRing {
-    KeyRing { current: 3, keys: BTreeMap::from([(3, bytes_from(64))]), lookup: bytes_from(32) }
+    let keys = BTreeMap::from([(3, bytes_from(64))]);
+    KeyRing { current: 3, keys, lookup: bytes_from(32), runtime: runtime() }
 }
 
 #[test]
@@ -46,8 +51,8 @@ fn service_keys_never_change() {
 
 #[test]
 fn a_wrapped_key_does_not_open_for_another_stream_or_number() {
-    let mut ring = KeyRing::generate().unwrap();
-    let key = DataKey::generate().unwrap();
+    let mut ring = KeyRing::generate(&runtime()).unwrap();
+    let key = DataKey::generate(&runtime()).unwrap();
     let (number, wrapped) = ring.wrap("account-1", &key).unwrap();
     assert_eq!(ring.unwrap("account-1", number, &wrapped).unwrap().bytes(), key.bytes());
     assert_eq!(ring.unwrap("account-2", number, &wrapped).unwrap_err(), VaultError::WrongKey);
@@ -59,8 +64,8 @@ fn a_wrapped_key_does_not_open_for_another_stream_or_number() {
 
 #[test]
 fn after_a_rotation_old_keys_open_and_the_new_one_wraps() {
-    let mut ring = KeyRing::generate().unwrap();
-    let key = DataKey::generate().unwrap();
+    let mut ring = KeyRing::generate(&runtime()).unwrap();
+    let key = DataKey::generate(&runtime()).unwrap();
     let (old, wrapped) = ring.wrap("account-1", &key).unwrap();
     let hash = ring.lookup_hash("email", "ada@example.com");
     assert_eq!((old, ring.rotate().unwrap(), ring.current()), (1, 2, 2));
@@ -79,7 +84,7 @@ fn a_rotated_ring_continues_the_old_one_and_no_other_does() {
     rotated.rotate().unwrap();
     assert!(rotated.continues(&old) && old.continues(&old));
     assert!(!old.continues(&rotated), "a key is missing");
-    assert!(!KeyRing::generate().unwrap().continues(&old));
+    assert!(!KeyRing::generate(&runtime()).unwrap().continues(&old));
     let mut exchanged = rotated.clone();
     exchanged.lookup = bytes_from(200);
     assert!(!exchanged.continues(&old), "another look-up key looks elsewhere");

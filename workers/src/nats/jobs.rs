@@ -10,13 +10,10 @@ use std::{sync::Arc, time::Duration};
 use async_nats::jetstream::{AckKind, Message};
 use async_trait::async_trait;
 use event_store::port::{EventLog, LogError};
+use runtime::{AbortOnDrop, Runtime, Tasks};
 use schemas::envelope::StoredEvent;
-use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior},
-};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Broker, BrokerError,
@@ -37,19 +34,21 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Jobs of one role from its durable consumer.
 pub struct JetStreamJobs {
+    runtime: Runtime,
     broker: Arc<Broker>,
     role: &'static str,
     hand: Arc<Hand>,
     ready: mpsc::UnboundedReceiver<Job>,
     stop: CancellationToken,
     given_back: CancellationToken,
-    _asker: AbortOnDropHandle<()>,
+    _asker: AbortOnDrop<()>,
 }
 
 impl JetStreamJobs {
     /// Declares the role's consumer and begins to ask for messages, up to `capacity` in hand at once. After
     /// `stop` no more are asked for, and what no worker has begun goes back.
     pub async fn open(
+        runtime: &Runtime,
         broker: Arc<Broker>,
         role: &'static str,
         types: impl IntoIterator<Item = &'static str>,
@@ -58,21 +57,28 @@ impl JetStreamJobs {
         stop: CancellationToken,
     ) -> Result<Self, BrokerError> {
         let wanted = Reads { role, types: types.into_iter().collect() };
-        let pull = Pull::open(&broker, &wanted).await?;
+        let pull = Pull::open(runtime, &broker, &wanted).await?;
         let hand = Arc::new(Hand::new(role));
         let (to_workers, ready) = mpsc::unbounded_channel();
         let given_back = CancellationToken::new();
         let asker = Asker {
-            reader: Reader { broker: Arc::clone(&broker), role, types: wanted.types.clone(), log },
+            reader: Reader {
+                runtime: runtime.clone(),
+                broker: Arc::clone(&broker),
+                role,
+                types: wanted.types.clone(),
+                log,
+            },
             reads: wanted,
             hand: Arc::clone(&hand),
             ready: to_workers,
             capacity: capacity.max(1),
-            under_way: JoinSet::new(),
+            under_way: Tasks::new(),
         };
         let (stopped, done) = (stop.clone(), given_back.clone());
-        let task = tokio::spawn(async move { asker.run(pull, stopped, done).await });
-        Ok(Self { broker, role, hand, ready, stop, given_back, _asker: AbortOnDropHandle::new(task) })
+        let asker = runtime.spawn("asks the broker", async move { asker.run(pull, stopped, done).await });
+        let (runtime, asker) = (runtime.clone(), asker.abort_on_drop());
+        Ok(Self { runtime, broker, role, hand, ready, stop, given_back, _asker: asker })
     }
 }
 
@@ -108,7 +114,7 @@ impl Jobs for JetStreamJobs {
             self.given_back.cancelled().await;
             self.broker.client.flush().await
         };
-        match tokio::time::timeout(self.broker.options.request_timeout, flushed).await {
+        match self.runtime.timeout(self.broker.options.request_timeout, flushed).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(LogError::Unavailable("the broker did not take the last acknowledgements".to_owned())),
         }
@@ -132,20 +138,19 @@ struct Asker {
     hand: Arc<Hand>,
     ready: mpsc::UnboundedSender<Job>,
     capacity: usize,
-    under_way: JoinSet<(u64, Read)>,
+    under_way: Tasks<u64, Read>,
 }
 
 impl Asker {
     async fn run(mut self, pull: Pull, stop: CancellationToken, given_back: CancellationToken) {
-        let broker = Arc::clone(&self.reader.broker);
+        let (runtime, broker) = (self.reader.runtime.clone(), Arc::clone(&self.reader.broker));
         let mut returns = broker.returns();
-        let mut keep = tokio::time::interval(broker.options.ack_wait / 3);
-        keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut keep = runtime.every(broker.options.ack_wait / 3);
         let mut pull = Some(pull);
-        let mut ask_at = Instant::now();
+        let mut ask_at = runtime.instant();
         loop {
             match pull.as_mut() {
-                Some(pull) if ask_at <= Instant::now() => {
+                Some(pull) if ask_at <= runtime.instant() => {
                     pull.ask(self.capacity.saturating_sub(self.hand.count()), self.capacity).await;
                 }
                 Some(_) => {}
@@ -162,14 +167,14 @@ impl Asker {
                 pulled = next(pull.as_mut()) => match pulled {
                     Pulled::Message(message) => self.take_in(message),
                     Pulled::News => {}
-                    Pulled::Refused => ask_at = Instant::now() + PAUSE,
+                    Pulled::Refused => ask_at = runtime.instant() + PAUSE,
                     Pulled::Gone => pull = None,
                 },
-                Some(read) = self.under_way.join_next() => self.read(read.ok()).await,
+                Some((ticket, read)) = self.under_way.next() => if let Ok(read) = read { self.read(ticket, read).await },
                 () = self.hand.freed.notified() => {}
-                _ = keep.tick() => self.hand.keep().await,
+                () = keep.tick() => self.hand.keep().await,
                 Ok(()) = returns.changed() => if let Some(pull) = pull.as_mut() { pull.forget() },
-                () = tokio::time::sleep_until(ask_at), if ask_at > Instant::now() => {}
+                () = runtime.sleep_until(ask_at), if ask_at > runtime.instant() => {}
             }
         }
         if let Some(mut pull) = pull {
@@ -189,13 +194,14 @@ impl Asker {
 
     /// The consumer or its stream went away, with a broker's disk or by someone's hand: they are declared anew.
     async fn open_again(&self, stop: &CancellationToken) -> Option<Pull> {
-        let broker = &self.reader.broker;
+        let Reader { runtime, broker, .. } = &self.reader;
         let open = async {
-            tokio::time::sleep(PAUSE).await;
+            runtime.sleep(PAUSE).await;
             broker.declare_streams().await?;
-            Pull::open(broker, &self.reads).await
+            Pull::open(runtime, broker, &self.reads).await
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => None,
             opened = open => opened
                 .inspect_err(|error| tracing::warn!(role = self.reads.role, %error, "the broker has no orders to give"))
@@ -206,25 +212,25 @@ impl Asker {
     fn take_in(&mut self, message: Arc<Message>) {
         let ticket = self.hand.take_in(Arc::clone(&message));
         let reader = self.reader.clone();
-        self.under_way.spawn(async move { (ticket, reader.read(ticket, &message).await) });
+        let read = async move { reader.read(ticket, &message).await };
+        self.under_way.spawn(&self.reader.runtime, "reads back an order", ticket, read);
     }
 
-    async fn read(&self, read: Option<(u64, Read)>) {
+    async fn read(&self, ticket: u64, read: Read) {
         match read {
-            Some((_, Read::Job(job))) => {
+            Read::Job(job) => {
                 let _ = self.ready.send(job);
             }
-            Some((ticket, Read::Later(after))) => {
+            Read::Later(after) => {
                 if let Some(message) = self.hand.put_down(ticket)
                     && let Err(error) = message.ack_with(AckKind::Nak(Some(after))).await
                 {
                     tracing::debug!(%error, "the broker was not told that an order waits");
                 }
             }
-            Some((ticket, Read::Over)) => {
+            Read::Over => {
                 self.hand.put_down(ticket);
             }
-            None => {}
         }
     }
 }
@@ -239,6 +245,7 @@ async fn next(pull: Option<&mut Pull>) -> Pulled {
 /// Reads the events of orders.
 #[derive(Clone)]
 struct Reader {
+    runtime: Runtime,
     broker: Arc<Broker>,
     role: &'static str,
     types: Vec<&'static str>,
@@ -263,7 +270,7 @@ impl Reader {
         if delivered > options.max_deliveries {
             return self.bury(Reason::TooManyDeliveries, message, Some(&pointer)).await;
         }
-        match read_back(self.log.as_ref(), &pointer).await {
+        match read_back(&self.runtime, self.log.as_ref(), &pointer).await {
             Found::Event(order) => Read::Job(job(ticket, order, delivered)),
             Found::Not(reason) if delivered >= options.missing_deliveries => {
                 self.bury(reason, message, Some(&pointer)).await

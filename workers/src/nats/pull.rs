@@ -8,7 +8,7 @@ use async_nats::{
     jetstream::{Message, consumer::pull::BatchConfig},
 };
 use futures::StreamExt as _;
-use tokio::time::Instant;
+use runtime::{Instant, Runtime};
 
 use super::{
     Broker, BrokerError,
@@ -36,6 +36,7 @@ pub(super) enum Pulled {
 
 /// A consumer that is being asked.
 pub(super) struct Pull {
+    runtime: Runtime,
     broker: Arc<Broker>,
     consumer: PullConsumer,
     inbox: Subject,
@@ -47,19 +48,20 @@ pub(super) struct Pull {
 
 impl Pull {
     /// Declares the consumer and listens for what it will be asked for.
-    pub async fn open(broker: &Arc<Broker>, reads: &Reads) -> Result<Self, BrokerError> {
+    pub async fn open(runtime: &Runtime, broker: &Arc<Broker>, reads: &Reads) -> Result<Self, BrokerError> {
         let consumer = broker.declare_consumer(reads).await?;
         let inbox = Subject::from(broker.client.new_inbox());
         let answers = broker.client.subscribe(inbox.clone()).await.map_err(|error| {
             BrokerError::new("nats.url", format!("no messages can be asked for: {error}"), "look at the server's log")
         })?;
-        Ok(Self { broker: Arc::clone(broker), consumer, inbox, answers, outstanding: 0, heard: Instant::now() })
+        let (runtime, heard) = (runtime.clone(), runtime.instant());
+        Ok(Self { runtime, broker: Arc::clone(broker), consumer, inbox, answers, outstanding: 0, heard })
     }
 
     /// Sees to it that about as many messages are asked for as there is room for. A few free places are not
     /// worth a request while others wait.
     pub async fn ask(&mut self, room: usize, capacity: usize) {
-        if self.outstanding > 0 && self.heard.elapsed() > SILENCE {
+        if self.outstanding > 0 && self.runtime.since(self.heard) > SILENCE {
             tracing::debug!("a request for messages was lost");
             self.outstanding = 0;
         }
@@ -74,7 +76,7 @@ impl Pull {
             ..BatchConfig::default()
         };
         if self.outstanding == 0 {
-            self.heard = Instant::now();
+            self.heard = self.runtime.instant();
         }
         match self.consumer.request_batch(request, self.inbox.clone()).await {
             Ok(()) => self.outstanding += more,
@@ -90,7 +92,7 @@ impl Pull {
     /// The next thing that comes. Cancel-safe.
     pub async fn next(&mut self) -> Pulled {
         let Some(message) = self.answers.next().await else { return Pulled::Gone };
-        self.heard = Instant::now();
+        self.heard = self.runtime.instant();
         match message.status {
             None | Some(StatusCode::OK) => {
                 self.outstanding = self.outstanding.saturating_sub(1);
@@ -119,7 +121,7 @@ impl Pull {
     pub async fn close(&mut self) -> Vec<Arc<Message>> {
         let _ = self.answers.unsubscribe().await;
         let mut late = Vec::new();
-        while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(50), self.answers.next()).await {
+        while let Ok(Some(message)) = self.runtime.timeout(Duration::from_millis(50), self.answers.next()).await {
             if matches!(message.status, None | Some(StatusCode::OK)) {
                 late.push(self.received(message));
             }

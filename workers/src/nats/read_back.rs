@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use domain::ids::{EventId, StreamId};
 use event_store::port::{EventLog, LogError};
+use runtime::Runtime;
 use schemas::{
     envelope::{StoredEvent, Version},
     public::{self, CloudEvent},
@@ -60,7 +61,7 @@ pub(super) enum Found {
 
 /// Reads the event. A log that cannot be reached is waited for as long as it takes: meanwhile the broker is
 /// told that the message is in hand, and hands out no more than there is room for.
-pub(super) async fn read_back(log: &dyn EventLog, pointer: &Pointer) -> Found {
+pub(super) async fn read_back(runtime: &Runtime, log: &dyn EventLog, pointer: &Pointer) -> Found {
     let before = Version(pointer.version.0.saturating_sub(1));
     let (mut looks, mut failures, mut waited) = (0, 0, Duration::ZERO);
     loop {
@@ -72,7 +73,7 @@ pub(super) async fn read_back(log: &dyn EventLog, pointer: &Pointer) -> Found {
                 None => {
                     looks += 1;
                     let wait = LOOK_AGAIN.after(looks, pointer.id.0);
-                    tokio::time::sleep(wait).await;
+                    runtime.sleep(wait).await;
                     waited += wait;
                 }
             },
@@ -82,7 +83,7 @@ pub(super) async fn read_back(log: &dyn EventLog, pointer: &Pointer) -> Found {
                 if failures == 1 {
                     tracing::warn!(%error, event = %pointer.id, "an order waits for the log");
                 }
-                tokio::time::sleep(REACH_AGAIN.after(failures, pointer.id.0)).await;
+                runtime.sleep(REACH_AGAIN.after(failures, pointer.id.0)).await;
             }
         }
     }

@@ -20,11 +20,11 @@ use event_store::{
     subscription::subscribe,
 };
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
+use runtime::Runtime;
 use schemas::{
     envelope::{Metadata, Position, StoredEvent},
     public::{self, CloudEvent},
 };
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -55,12 +55,21 @@ const LOOK_BACK: u64 = 64;
 
 /// Publishes until cancelled.
 pub async fn run(
+    runtime: Runtime,
     log: Arc<dyn EventLog>,
     broker: Arc<Broker>,
     checkpoints: Arc<dyn Checkpoints>,
     cancel: CancellationToken,
 ) {
-    let mut relay = Relay { log, broker, checkpoints, done: Position::START, saved: Position::START, failures: 0 };
+    let mut relay = Relay {
+        runtime: runtime.clone(),
+        log,
+        broker,
+        checkpoints,
+        done: Position::START,
+        saved: Position::START,
+        failures: 0,
+    };
     loop {
         match relay.publish_all(&cancel).await {
             Ok(End::Stopped) => return,
@@ -70,8 +79,9 @@ pub async fn run(
                 tracing::warn!(%error, failures = relay.failures, "nothing can be published now, trying again");
                 let pause = PAUSES.after(relay.failures, uuid::Uuid::nil());
                 tokio::select! {
+                    biased;
                     () = cancel.cancelled() => return,
-                    () = tokio::time::sleep(pause) => {}
+                    () = runtime.sleep(pause) => {}
                 }
             }
         }
@@ -100,6 +110,7 @@ enum RelayError {
 type UnderWay = BoxFuture<'static, (Position, Result<(), PublishError>)>;
 
 struct Relay {
+    runtime: Runtime,
     log: Arc<dyn EventLog>,
     broker: Arc<Broker>,
     checkpoints: Arc<dyn Checkpoints>,
@@ -111,18 +122,19 @@ struct Relay {
 
 impl Relay {
     async fn publish_all(&mut self, cancel: &CancellationToken) -> Result<End, RelayError> {
+        let runtime = self.runtime.clone();
         let mut returns = self.broker.returns();
         self.done = self.start().await?;
-        let mut events = subscribe(Arc::clone(&self.log), self.done, BATCH);
+        let mut events = subscribe(&runtime, Arc::clone(&self.log), self.done, BATCH);
         let announced = self.log.watch();
         let mut under_way = FuturesOrdered::<UnderWay>::new();
-        let mut save_at = Instant::now() + SAVE_EVERY;
+        let mut save_at = runtime.instant() + SAVE_EVERY;
         loop {
             let lag = announced.borrow().0.saturating_sub(self.done.0);
             meters::relay(lag, under_way.len());
-            if self.done > self.saved && Instant::now() >= save_at {
+            if self.done > self.saved && runtime.instant() >= save_at {
                 self.save().await;
-                save_at = Instant::now() + SAVE_EVERY;
+                save_at = runtime.instant() + SAVE_EVERY;
             }
             let has_room = under_way.len() < WINDOW && self.broker.is_connected();
             tokio::select! {
@@ -137,17 +149,18 @@ impl Relay {
                 read = events.next(), if has_room => for event in read? {
                     under_way.push_back(self.publish(&event).await?);
                 },
-                () = tokio::time::sleep_until(save_at), if self.done > self.saved => {}
+                () = runtime.sleep_until(save_at), if self.done > self.saved => {}
                 // A connection that was lost without anything under way is looked at again.
-                () = tokio::time::sleep(SAVE_EVERY), if !has_room && under_way.is_empty() => {}
+                () = runtime.sleep(SAVE_EVERY), if !has_room && under_way.is_empty() => {}
             }
         }
-        let _ = tokio::time::timeout(STOP_WITHIN, async {
-            while let Some((position, Ok(()))) = under_way.next().await {
-                self.done = position;
-            }
-        })
-        .await;
+        let _ = runtime
+            .timeout(STOP_WITHIN, async {
+                while let Some((position, Ok(()))) = under_way.next().await {
+                    self.done = position;
+                }
+            })
+            .await;
         self.save().await;
         Ok(End::Stopped)
     }

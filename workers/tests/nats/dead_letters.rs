@@ -137,7 +137,10 @@ async fn an_event_that_the_log_shows_a_moment_later_is_waited_for() {
     let types = Role::Sms.event_types().iter().copied();
     let stop = tokio_util::sync::CancellationToken::new();
     let broker = wired.broker().await;
-    let mut jobs = workers::nats::JetStreamJobs::open(broker, "sms", types, hiding.clone(), 4, stop).await.unwrap();
+    let mut jobs =
+        workers::nats::JetStreamJobs::open(wired.world.engine.runtime(), broker, "sms", types, hiding.clone(), 4, stop)
+            .await
+            .unwrap();
     let early = tokio::time::timeout(std::time::Duration::from_millis(300), jobs.next()).await;
     assert!(early.is_err(), "nothing is handed out that the log does not show");
     hiding.is_shown.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -161,7 +164,9 @@ async fn what_a_worker_gives_up_can_be_sent_again_once_its_cause_is_gone() {
     let stop = tokio_util::sync::CancellationToken::new();
     let (broker, log) = (wired.broker().await, Arc::clone(wired.world.engine.log()));
     let types = Role::Sms.event_types().iter().copied();
-    let mut jobs = workers::nats::JetStreamJobs::open(broker, "sms", types, log, 4, stop).await.unwrap();
+    let mut jobs = workers::nats::JetStreamJobs::open(wired.world.engine.runtime(), broker, "sms", types, log, 4, stop)
+        .await
+        .unwrap();
     let job = jobs.next().await.unwrap();
     jobs.settle(&job, Verdict::Fail).await.unwrap();
     jobs.flush().await.unwrap();

@@ -51,8 +51,9 @@ impl Wired {
     }
 
     pub fn relay_over(&self, broker: Arc<Broker>) -> Running {
+        let runtime = self.world.engine.runtime().clone();
         let (log, checkpoints) = (Arc::clone(self.world.engine.log()), self.world.checkpoints.clone());
-        Running::new(|cancel| relay::run(log, broker, checkpoints, cancel))
+        Running::new(|cancel| relay::run(runtime, log, broker, checkpoints, cancel))
     }
 
     /// Workers of a process with a connection of its own.

@@ -8,7 +8,7 @@ use crate::{
     extract::{Incoming, Nothing, OnAccount},
     problem::Problem,
     shapes::{Answer, told},
-    state::{App, AppState},
+    state::App,
 };
 
 pub(crate) const ABOUT: About = About { access: Access::Account, kind: Kind::Authorized, problems: &[] };
@@ -25,10 +25,9 @@ pub(crate) async fn handler(
 ) -> Result<Answer<()>, Problem> {
     let verification_id = incoming.verification()?.map(|named| named.id);
     let request = incoming.request(&app, account.caller)?;
-    let executed = AppState::to_its_end(async move {
-        Ok(app.engine.execute(account.id, Command::EraseAccount { verification_id }, &request).await?)
-    })
-    .await?;
+    let (engine, command) = (app.engine.clone(), Command::EraseAccount { verification_id });
+    let carried = async move { Ok(engine.execute(account.id, command, &request).await?) };
+    let executed = app.to_its_end("erase an account", carried).await?;
     let ((), reached) = told!(executed, "erase_account", Outcome::Done => ());
     Ok(Answer::done(reached))
 }

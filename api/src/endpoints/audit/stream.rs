@@ -7,7 +7,7 @@ use axum::{
     http::HeaderMap,
     response::{
         IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
+        sse::{Event, Sse},
     },
 };
 use domain::{events::HistoryAccess, ids::StreamId, values::Scope};
@@ -34,6 +34,8 @@ pub(crate) const ABOUT: About =
 
 /// Events that are read at once.
 const BATCH: usize = 256;
+/// When nothing happens, a comment says this often that the stream is alive.
+const LONGEST_SILENCE: Duration = Duration::from_secs(15);
 
 /// From where.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -71,10 +73,9 @@ pub(crate) async fn handler(
         None => log.last_position().await.map_err(|error| Problem::unavailable(error.to_string()))?,
     };
     record(&app, HistoryAccess::Stream, None, &incoming.read_request(&app, client.caller)?).await?;
-    let subscription = subscribe(Arc::clone(log), after, BATCH);
+    let subscription = subscribe(app.engine.runtime(), Arc::clone(log), after, BATCH);
     let events = stream::unfold(Some((app, subscription)), next).flat_map(stream::iter).map(Ok::<_, Infallible>);
-    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
-    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
+    Ok(Sse::new(events).into_response())
 }
 
 type Source = Option<(App, Subscription)>;
@@ -83,9 +84,11 @@ type Source = Option<(App, Subscription)>;
 async fn next(source: Source) -> Option<(Vec<Event>, Source)> {
     let (app, mut subscription) = source?;
     let batch = tokio::select! {
+        biased;
         () = app.shutdown.cancelled() => return None,
-        batch = subscription.next() => batch,
+        batch = app.engine.runtime().timeout(LONGEST_SILENCE, subscription.next()) => batch,
     };
+    let Ok(batch) = batch else { return Some((vec![Event::DEFAULT_KEEP_ALIVE], Some((app, subscription)))) };
     let written = match batch {
         Ok(batch) => written(&app, &batch).await,
         Err(error) => Err(error.to_string()),

@@ -10,7 +10,7 @@ use crate::{
     extract::{Incoming, NamedAccount, entered_code},
     problem::{Code, Problem},
     shapes::{Answer, told},
-    state::{App, AppState},
+    state::App,
 };
 
 pub(crate) const ABOUT: About = About {
@@ -56,7 +56,9 @@ pub(crate) async fn handler(
 ) -> Result<Answer<Verified>, Problem> {
     let command = Command::VerifyEmail { code: entered_code("code", &incoming.body.code)? };
     let request = incoming.request(&app, on.caller)?;
-    let executed = AppState::to_its_end(async move { Ok(app.engine.execute(on.id, command, &request).await?) }).await?;
+    let engine = app.engine.clone();
+    let carried = async move { Ok(engine.execute(on.id, command, &request).await?) };
+    let executed = app.to_its_end("verify an address", carried).await?;
     let (verified, reached) =
         told!(executed, "verify_email", Outcome::EmailVerified => Verified { email_verified: true });
     Ok(Answer::ok(verified).after(reached))

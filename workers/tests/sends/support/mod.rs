@@ -17,7 +17,7 @@ use domain::{
 use engine::{Engine, testing::Fixture};
 use event_store::{
     codec,
-    port::{Append, Checkpoints, Clock, Expected},
+    port::{Append, Checkpoints, Expected},
     testing::{ManualClock, MemoryCheckpoints, eventually},
 };
 use schemas::envelope::{Metadata, Position, Version};
@@ -286,5 +286,5 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 pub fn fresh() -> Uuid {
-    vault::random_entropy().unwrap().uuid(Timestamp::from_seconds(1_795_000_000), "test")
+    runtime::Runtime::system().unwrap().entropy().unwrap().uuid(Timestamp::from_seconds(1_795_000_000), "test")
 }

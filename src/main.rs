@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod engines;
 mod gateways;
+mod http;
 mod key_ring;
 mod serve;
 mod telemetry;

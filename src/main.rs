@@ -9,6 +9,7 @@ mod config;
 mod data_folder;
 mod engines;
 mod gateways;
+mod http;
 mod key_ring;
 mod role;
 mod serve;

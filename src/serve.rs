@@ -1,7 +1,6 @@
 //! `serve`: starts what the roles ask for, says where to go, and stops in order.
 
 use std::{
-    future::IntoFuture,
     io::{self, Write},
     net::SocketAddr,
     process::ExitCode,
@@ -10,7 +9,6 @@ use std::{
 };
 
 use api::{ApiConfig, ApiState, ReceiptVerifiers};
-use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::Views;
 use tokio::{net::TcpListener, signal::unix, task::JoinSet};
@@ -19,9 +17,10 @@ use workers::{InboxGateway, Source, WorkersConfig};
 
 use crate::{
     Failure,
-    config::{Config, ConfigError, DevInbox, EventLogEngine},
+    config::{Config, ConfigError, DevInbox, EventLogEngine, Http},
     engines::{Opened, Opening},
     gateways::{self, Carriers},
+    http::{self, Places},
     role::Role,
     telemetry,
 };
@@ -60,13 +59,9 @@ pub async fn serve(config: &Config, metrics: PrometheusHandle) -> Result<ExitCod
     spawn_workers(config, &opened, (source, carriers), &stop_background, &mut background);
     background.spawn(telemetry::keep_metrics_small(metrics.clone(), stop_background.clone()));
     let router = telemetry::metrics_router(metrics);
-    let stopped = stop_background.clone().cancelled_owned();
-    background.spawn(async move {
-        let served = axum::serve(metrics_listener, router).with_graceful_shutdown(stopped).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "metrics are no longer served");
-        }
-    });
+    let places = Places::new(config.http.connections, config.http.connections_per_source, Vec::new());
+    let patience = config.http.patience();
+    background.spawn(http::serve(metrics_listener, router, patience, places, stop_background.clone()));
     if let Some(listener) = listener {
         let serving = Serving { config, opened: &opened, views: &views, receipts };
         spawn_api(serving, listener, stop.clone(), &mut requests)?;
@@ -126,29 +121,16 @@ fn spawn_api(
             public_url: config.public_url.clone(),
             drop_in: config.drop_in,
             trusted_proxies: config.trusted_proxies.clone(),
-            dev_inbox: match config.dev_inbox {
-                DevInbox::Exposed => api::DevInbox::Exposed,
-                DevInbox::Loopback if is_loopback => api::DevInbox::Loopback,
-                DevInbox::Loopback | DevInbox::Off => api::DevInbox::Off,
-            },
+            dev_inbox: config.inbox_readers(is_loopback),
             receipts,
             ..ApiConfig::default()
         },
         shutdown: stop.clone(),
     };
-    let service = api::router(state).map_err(Failure::other)?.into_make_service_with_connect_info::<SocketAddr>();
-    // Answers are small and complete: waiting for more to send only makes them late.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-        }
-    });
-    requests.spawn(async move {
-        let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).into_future().await;
-        if let Err(error) = served {
-            tracing::error!(%error, "HTTP is no longer served");
-        }
-    });
+    let router = api::router(state).map_err(Failure::other)?;
+    let Http { connections, connections_per_source, .. } = config.http;
+    let places = Places::new(connections, connections_per_source, config.trusted_proxies.clone());
+    requests.spawn(http::serve(listener, router, config.http.patience(), places, stop));
     Ok(())
 }
 
@@ -249,7 +231,8 @@ impl Addresses {
         let mut lines = vec![format!("Countersign {}\n", env!("CARGO_PKG_VERSION"))];
         if let Some(url) = url {
             lines.push(format!("  API       {url}/v1\n  Docs      {url}/docs"));
-            if config.dev_inbox != DevInbox::Off {
+            let is_loopback = self.api.is_some_and(|address| address.ip().is_loopback());
+            if config.inbox_readers(is_loopback) != api::DevInbox::Off {
                 lines.push(format!("  Messages  {url}/dev/inbox"));
             }
         }

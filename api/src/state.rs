@@ -80,7 +80,7 @@ pub enum DevInbox {
     /// Nobody: messages go elsewhere, or the listener is open to the network.
     #[default]
     Off,
-    /// Programs of this machine, with a loopback `Host`. Only for a loopback listener.
+    /// Programs of this machine, with a loopback `Host` and without a proxy. Only for a loopback listener.
     Loopback,
     /// Whoever reaches the listener.
     Exposed,
@@ -145,6 +145,10 @@ impl AppState {
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
         self.engine.runtime().spawn(name, work).await.map_err(|_| Problem::internal("a command was interrupted"))?
+    }
+    /// Whether nothing is said of a proxy before us.
+    pub fn stands_alone(&self) -> bool {
+        self.config.public_url.is_none() && self.config.trusted_proxies.is_empty()
     }
     pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();

@@ -4,6 +4,7 @@
 mod engines;
 mod error;
 mod gateways;
+mod http;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use self::{
     engines::{EventLogEngine, Kurrentdb, Nats, Postgres},
     error::ConfigError,
     gateways::{Sms, Smtp, SmtpTls},
+    http::Http,
 };
 use crate::{
     cli::{Place, ServeArgs},
@@ -49,6 +51,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Who may read the development inbox.
     pub dev_inbox: DevInbox,
+    /// Connections.
+    pub http: Http,
     /// What this process does. Left out: everything.
     #[serde(deserialize_with = "source::optional_list")]
     pub roles: Option<Vec<Role>>,
@@ -91,6 +95,7 @@ impl Default for Config {
             drop_in: true,
             trusted_proxies: Vec::new(),
             dev_inbox: DevInbox::Loopback,
+            http: Http::default(),
             roles: None,
             event_log: EventLogEngine::default(),
             postgres: Postgres::default(),
@@ -113,7 +118,7 @@ impl Default for Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DevInbox {
-    /// Requests to a loopback listener with a loopback `Host`.
+    /// Requests to a loopback listener with a loopback `Host`, as long as nothing is said of a proxy before it.
     Loopback,
     /// Everyone who reaches the server. For demonstrations.
     Exposed,
@@ -226,6 +231,7 @@ impl Config {
                 "name a collector on this machine or network, such as http://127.0.0.1:4318/v1/traces",
             ));
         }
+        self.http.validate()?;
         self.validate_roles()?;
         self.validate_engines()?;
         if self.key_ring.is_some() && self.key_ring_file.is_some() {
@@ -237,6 +243,17 @@ impl Config {
             }
         }
         validate_policy(&self.policy)
+    }
+
+    /// Who may read the development inbox of a listener. A proxy before it asks for everybody, and may look like a
+    /// program of this machine, so naming one shuts the inbox.
+    pub fn inbox_readers(&self, is_loopback: bool) -> api::DevInbox {
+        let stands_alone = is_loopback && self.public_url.is_none() && self.trusted_proxies.is_empty();
+        match self.dev_inbox {
+            DevInbox::Exposed => api::DevInbox::Exposed,
+            DevInbox::Loopback if stands_alone => api::DevInbox::Loopback,
+            DevInbox::Loopback | DevInbox::Off => api::DevInbox::Off,
+        }
     }
 
     /// What this process does.

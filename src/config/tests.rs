@@ -70,6 +70,12 @@ fn impossible_values_stop_the_start() {
         ("key_ring = \"x\"\nkey_ring_file = \"y\"", "key_ring"),
         ("[otlp]\nendpoint = \"https://collector\"", "otlp.endpoint"),
         ("[hashing]\nqueue = 0", "hashing.queue"),
+        ("[http]\nconnections = 0", "http.connections"),
+        ("[http]\nconnections_per_source = 0", "http.connections_per_source"),
+        ("[http]\nhead_timeout = 0", "http.head_timeout"),
+        ("[http]\nbody_timeout = 3601", "http.body_timeout"),
+        ("[http]\nidle_timeout = 0", "http.idle_timeout"),
+        ("[http]\nwrite_timeout = 0", "http.write_timeout"),
         ("roles = [\"relay\"]", "nats.url"),
         ("event_log = \"postgres\"", "postgres.url"),
         ("[postgres]\nurl = \"postgres://db\"", "event_log"),
@@ -116,6 +122,19 @@ fn impossible_values_stop_the_start() {
         let error = read(file, &[]).unwrap_err();
         assert!(error.starts_with(&format!("setting {setting}: ")), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn a_proxy_shuts_the_inbox_unless_it_is_exposed() {
+    let readers = |file: &str, is_loopback| read(file, &[]).unwrap().inbox_readers(is_loopback);
+    assert_eq!(readers("", true), api::DevInbox::Loopback);
+    assert_eq!(readers("", false), api::DevInbox::Off);
+    for proxy in ["public_url = \"http://127.0.0.1\"", "trusted_proxies = [\"10.0.0.0/8\"]"] {
+        assert_eq!(readers(proxy, true), api::DevInbox::Off, "{proxy}");
+        assert_eq!(readers(&format!("dev_inbox = \"off\"\n{proxy}"), true), api::DevInbox::Off, "{proxy}");
+        let exposed = format!("dev_inbox = \"exposed\"\n{proxy}");
+        assert_eq!(readers(&exposed, false), api::DevInbox::Exposed, "{proxy}");
     }
 }
 

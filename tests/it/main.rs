@@ -7,6 +7,7 @@ mod bad_input;
 mod command_line;
 mod documents;
 mod drop_in;
+mod edge;
 mod faults;
 mod guesses;
 mod import;

@@ -12,9 +12,10 @@ mod query;
 
 pub(crate) use access::{AuditedAccount, Client, NamedAccount, OnAccount, OnVerification, scope};
 pub(crate) use bearer::{Bearer, MaybeBearer, Own, Presented, authenticate};
-pub(crate) use body::{Nothing, entered_code, field};
+pub(crate) use body::{Nothing, entered_code, field, is_json};
 pub(crate) use fresh::Freshness;
 pub(crate) use incoming::{Answers, Incoming, RequestId};
+pub(crate) use origin::is_of_this_machine;
 pub(crate) use params::{Id, MethodNumber, VerificationRef, param};
 pub(crate) use posted::Posted;
 pub(crate) use query::Query;

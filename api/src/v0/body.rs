@@ -7,11 +7,21 @@ use serde::{
     de::{self, DeserializeOwned, Visitor},
 };
 
-use super::codes::{Code, Refused};
-use crate::problem::{self, Problem};
+use super::{
+    codes::{Code, Refused},
+    same_site,
+};
+use crate::{
+    extract::is_json,
+    problem::{self, Problem},
+};
 
-/// The content type is not asked for: cookies are never read, so no page of another site can act for anybody.
-pub(super) fn parse<T: DeserializeOwned>(_: &HeaderMap, bytes: &[u8]) -> Result<T, Problem> {
+/// The content type is asked for where a form of another site could have sent the body.
+pub(super) fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Problem> {
+    if !bytes.is_empty() && same_site::may_be_a_page(headers) && !is_json(headers) {
+        let detail = "Send the body as `Content-Type: application/json`.";
+        return Err(Problem::new(problem::Code::UnsupportedMediaType, detail));
+    }
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
     let wrong = |detail: String| Problem::new(problem::Code::MalformedRequest, detail);
     if !bytes.trim_ascii_start().starts_with(b"{") {
@@ -71,6 +81,8 @@ pub(super) fn given<'a>(text: Option<&'a SecretText>, code: Code, name: &str) ->
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use axum::http::{HeaderValue, header};
+
     use super::*;
 
     #[derive(Deserialize)]
@@ -80,7 +92,8 @@ mod tests {
     }
 
     fn read(body: &str) -> Result<Example, Problem> {
-        parse(&HeaderMap::new(), body.as_bytes())
+        let bearer = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static("Bearer x"))]);
+        parse(&bearer, body.as_bytes())
     }
 
     #[test]

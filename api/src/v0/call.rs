@@ -19,9 +19,10 @@ use vault::{Token, TokenKind};
 use super::{
     body,
     codes::{Code, Refused},
+    same_site,
 };
 use crate::{
-    extract::{Answers, Incoming, authenticate},
+    extract::{Answers, Incoming, authenticate, is_of_this_machine},
     problem::Problem,
     state::{App, AppState},
 };
@@ -30,7 +31,7 @@ use crate::{
 pub(super) struct Call<T> {
     pub incoming: Incoming<T>,
     bearer: Option<Owner>,
-    /// Whether the client reached us at a name of its own machine.
+    /// Whether the client is on this machine, and no proxy before it.
     pub on_loopback: bool,
 }
 
@@ -62,9 +63,11 @@ impl<T: DeserializeOwned> FromRequest<App> for Call<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
+        same_site::check(request.headers(), app)?;
         let bearer = bearer(request.headers(), app).await?;
-        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        let on_loopback = host.is_some_and(crate::endpoints::dev::is_loopback);
+        let (parts, body) = request.into_parts();
+        let on_loopback = app.stands_alone() && is_of_this_machine(&parts);
+        let request = Request::from_parts(parts, body);
         let incoming = Incoming::receive(request, app, body::parse).await?;
         Ok(Self { incoming, bearer, on_loopback })
     }

@@ -26,7 +26,8 @@
 //! # Who calls
 //!
 //! An account's session or access token as bearer; or, signed out, the token of a verification as `secret`. Cookies
-//! are given and never read. A session that ended is answered with 404 and the words that make the client forget
+//! are given and never read, and what a browser may send for a page of another site is refused (`same_site`), so that
+//! none signs its visitor in as somebody else. A session that ended is answered with 404 and the words that make the client forget
 //! it and try its key; a key that is none with 401 (the one case where `auth_error` is not 403: the client explains
 //! 401 to its user).
 
@@ -42,6 +43,7 @@ mod email;
 mod login;
 mod refusals;
 mod regen;
+mod same_site;
 mod shapes;
 mod sms;
 mod sms_resend;

@@ -1,6 +1,7 @@
 //! What every answer has, and the places at the edge.
 
 use api::{ApiConfig, DevInbox};
+use axum::http::Version;
 use domain::{secret::Secret, values::Channel};
 use engine::testing::FixtureOptions;
 use operations::InboxMessage;
@@ -68,6 +69,24 @@ async fn limits_count_by_the_source_that_proxies_tell() {
     call("203.0.113.2").send().await.refuses(401, "wrong_credentials");
 }
 
+#[tokio::test]
+async fn a_byte_that_is_no_text_hides_no_source() {
+    let config = ApiConfig { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..ApiConfig::default() };
+    let server = Server::with(FixtureOptions::default(), config).await;
+    let wrong = json!({"email": "nobody@example.com", "password": "wrong"});
+    let call = |source: &str| server.post("/v1/sign-in").header("x-forwarded-for", source).json(&wrong);
+    for _ in 0..10 {
+        call("\u{e9}, 203.0.113.1").send().await.refuses(401, "wrong_credentials");
+    }
+    call("203.0.113.1").send().await.refuses(429, "rate_limited");
+    // What is hidden by the proxy itself has one source, which is not the proxy's.
+    for n in 0..10 {
+        call(&format!("203.0.113.{n}, \u{e9}")).send().await.refuses(401, "wrong_credentials");
+    }
+    call("unknown").send().await.refuses(429, "rate_limited");
+    server.post("/v1/sign-in").json(&wrong).send().await.refuses(401, "wrong_credentials");
+}
+
 fn message(to: &str) -> InboxMessage {
     InboxMessage {
         id: "0192d3a0-0000-7000-8000-000000000001".parse().unwrap(),
@@ -109,4 +128,38 @@ async fn the_inbox_is_for_programs_of_this_machine() {
     let config = ApiConfig { dev_inbox: DevInbox::Exposed, ..ApiConfig::default() };
     let exposed = Server::with(FixtureOptions::default(), config).await;
     exposed.get("/dev/inbox.json").header("host", "demo.example.com").peer("203.0.113.1:9").send().await.is(200);
+}
+
+#[tokio::test]
+async fn the_inbox_answers_nobody_through_a_proxy_on_this_machine() {
+    let server = Server::start().await;
+    server.operations.inbox_put(message("anna@example.com")).await.unwrap();
+    for path in ["/dev/inbox.json", "/dev/inbox"] {
+        let here = || server.get(path).header("host", "127.0.0.1:8080");
+        here().send().await.is(200);
+        for name in [
+            "Forwarded",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Anything",
+            "X-Real-IP",
+            "X-Client-IP",
+            "X-Cluster-Client-IP",
+            "X-Original-Forwarded-For",
+            "X-Original-Host",
+            "True-Client-IP",
+            "CF-Connecting-IP",
+            "Fastly-Client-IP",
+            "X-Envoy-External-Address",
+            "Via",
+        ] {
+            for value in ["127.0.0.1", "", "\u{e9}"] {
+                here().header(name, value).send().await.refuses(404, "not_found");
+            }
+        }
+        // What old proxies speak, and browsers and curl do not.
+        here().version(Version::HTTP_10).send().await.refuses(404, "not_found");
+        here().header("host", "evil.example.com").send().await.refuses(404, "not_found");
+    }
 }

@@ -8,7 +8,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::ConnectInfo,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header},
 };
 use domain::{
     api_key::{ApiKey, ApiKeyCommand},
@@ -85,6 +85,7 @@ pub struct Call<'a> {
     headers: HeaderMap,
     body: Body,
     peer: SocketAddr,
+    version: Version,
 }
 
 impl Call<'_> {
@@ -98,6 +99,10 @@ impl Call<'_> {
     }
     pub fn peer(mut self, address: &str) -> Self {
         self.peer = address.parse().unwrap();
+        self
+    }
+    pub fn version(mut self, version: Version) -> Self {
+        self.version = version;
         self
     }
     pub fn json(self, body: &Value) -> Self {
@@ -115,6 +120,7 @@ impl Call<'_> {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.path.parse().unwrap();
         *request.headers_mut() = self.headers;
+        *request.version_mut() = self.version;
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request
     }
@@ -177,6 +183,7 @@ impl Server {
             headers: HeaderMap::new(),
             body: Body::empty(),
             peer: SocketAddr::from(([127, 0, 0, 1], 40_000)),
+            version: Version::HTTP_11,
         }
     }
     pub fn get(&self, path: &str) -> Call<'_> {

@@ -21,7 +21,7 @@ async fn a_status_call_back_of_twilio_counts_once(setup: Setup) {
 
 async fn counts_once(setup: Setup, protocol: Protocol) {
     let gateway = FakeGateway::speaking(protocol, "carrier");
-    let settings = Settings::default().with("public_url", "https://accounts.example.com");
+    let settings = Settings::default().with("public_url", "https://accounts.example.com").with("dev_inbox", "exposed");
     let server = setup.server_with(FakeGateway::with(&[&gateway], settings)).await;
     server.remember(SECRET);
     let person = enrolled(&server, &[&gateway]).await;

@@ -1,22 +1,19 @@
 //! The development inbox: what was sent, where no gateway is set up. It shows codes, so it is only for
 //! programs of the same machine, and not for web pages that a browser there has open: a page elsewhere can
-//! point a name of its own at 127.0.0.1, but it cannot change the `Host` that the browser sends.
+//! point a name of its own at 127.0.0.1, but it cannot change the `Host` that the browser sends. Nor for a proxy of this
+//! machine, which asks for everybody.
 
 pub(crate) mod json;
 pub(crate) mod page;
 
-use std::net::SocketAddr;
-
-use axum::{
-    extract::{ConnectInfo, FromRequestParts},
-    http::{header, request::Parts, uri::Authority},
-};
+use axum::{extract::FromRequestParts, http::request::Parts};
 use domain::{secret::SecretText, time::Timestamp, values::Channel};
 use operations::InboxMessage;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    extract::is_of_this_machine,
     problem::Problem,
     state::{App, AppState, DevInbox},
     words::ChannelWord,
@@ -35,21 +32,10 @@ impl FromRequestParts<App> for InboxReader {
         let may_read = match app.config.dev_inbox {
             DevInbox::Off => false,
             DevInbox::Exposed => true,
-            DevInbox::Loopback => {
-                let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-                let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-                peer.is_none_or(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback())
-                    && host.is_some_and(is_loopback)
-            }
+            DevInbox::Loopback => is_of_this_machine(parts),
         };
         if may_read { Ok(Self) } else { Err(Problem::not_found()) }
     }
-}
-
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// Which messages.
@@ -103,19 +89,4 @@ async fn messages(app: &AppState, wanted: &Wanted) -> Result<Vec<Message>, Probl
         .await
         .map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok(messages.into_iter().map(Into::into).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn only_names_of_this_machine_are_loopback() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "127.9.9.9"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["example.com", "localhost.example.com", "10.0.0.1", "127.0.0.1.nip.io", "", "local host"] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }

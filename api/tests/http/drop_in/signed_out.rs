@@ -1,6 +1,8 @@
 //! Callers without a bearer, and bearers that are none any more.
 
+use api::ApiConfig;
 use domain::values::{Channel, Scope};
+use engine::testing::FixtureOptions;
 use serde_json::{Value, json};
 
 use super::with_app;
@@ -34,6 +36,89 @@ async fn a_sign_in_that_began_with_the_password_ends_here_with_a_cookie() {
     let body = json!({"tfa_method": "totp", "code": anna.fresh_totp(), "secret": secret});
     let elsewhere = server.post("/api/v0/tfa/").header("host", "accounts.example.com").json(&body).send().await.is(200);
     assert!(elsewhere.header("set-cookie").ends_with("; Secure"));
+}
+
+#[tokio::test]
+async fn the_cookie_goes_over_tls_alone_but_on_the_machine_itself_without_a_proxy() {
+    let proxied = ApiConfig { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..ApiConfig::default() };
+    let https = ApiConfig { public_url: Some("https://accounts.example.com".to_owned()), ..ApiConfig::default() };
+    let alone = ApiConfig::default();
+    let here = ("host", "127.0.0.1:8080");
+    for (config, peer, headers, secure) in [
+        (alone.clone(), "127.0.0.1:9", vec![here], false),
+        (alone.clone(), "[::1]:9", vec![("host", "[::1]:8080")], false),
+        (alone.clone(), "127.0.0.1:9", vec![here, ("x-forwarded-proto", "https")], true),
+        (alone.clone(), "127.0.0.1:9", vec![here, ("forwarded", "proto=https")], true),
+        (alone.clone(), "127.0.0.1:9", vec![("host", "accounts.example.com")], true),
+        (alone.clone(), "127.0.0.1:9", vec![], true),
+        (alone, "203.0.113.1:9", vec![here], true),
+        (https, "127.0.0.1:9", vec![here], true),
+        (proxied, "127.0.0.1:9", vec![here], true),
+    ] {
+        let server = Server::with(FixtureOptions::default(), config).await;
+        let anna = with_app(&server).await;
+        let secret = signing_in(&server, &anna).await;
+        let body = json!({"tfa_method": "totp", "code": anna.fresh_totp(), "secret": secret});
+        let call = server.post("/api/v0/tfa/").peer(peer).json(&body);
+        let call = headers.iter().fold(call, |call, (name, value)| call.header(name, value));
+        let done = call.send().await.is(200);
+        let cookie = done.header("set-cookie");
+        assert_eq!(cookie.ends_with("; Secure"), secure, "{peer} {headers:?}");
+        assert!(cookie.contains("; Path=/; ") && cookie.contains("; HttpOnly; SameSite=Lax"), "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_signs_nobody_in() {
+    let config = ApiConfig { public_url: Some("https://Accounts.example.com:443/".to_owned()), ..ApiConfig::default() };
+    let server = Server::with(FixtureOptions::default(), config).await;
+    let anna = with_app(&server).await;
+    let secret = signing_in(&server, &anna).await;
+    let body = json!({"tfa_method": "totp", "code": anna.fresh_totp(), "secret": secret});
+    let bytes = || body.to_string().into_bytes();
+    let call = |headers: &[(&str, &str)]| {
+        let call = server.post("/api/v0/tfa/").header("host", "127.0.0.1:8080").raw("application/json", bytes());
+        headers.iter().fold(call, |call, (name, value)| call.header(name, value))
+    };
+    // What a form of another site can send: no header of its own, and three content types.
+    for content_type in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/jsonp"]
+    {
+        let form = server.post("/api/v0/tfa/").raw(content_type, bytes()).send().await;
+        assert!(form.headers.get("set-cookie").is_none(), "{content_type}");
+        form.fails(400, "bad_request");
+        let with_cookie = server.post("/api/v0/tfa/").header("cookie", "countersign_session=x").bearer(&anna.session);
+        with_cookie.raw(content_type, bytes()).send().await.fails(400, "bad_request");
+    }
+    for elsewhere in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-site", "Cross-Site"),
+        ("sec-fetch-site", "\u{e9}"),
+        ("origin", "null"),
+        ("origin", "https://evil.example.com"),
+        ("origin", "http://accounts.example.com"),
+        ("origin", "https://accounts.example.com:8443"),
+        ("origin", "https://accounts.example.com.evil.example"),
+        ("origin", "https://127.0.0.1"),
+        ("origin", "\u{e9}"),
+        ("origin", ""),
+    ] {
+        let refused = call(&[elsewhere]).send().await;
+        assert!(refused.headers.get("set-cookie").is_none(), "{elsewhere:?}");
+        refused.fails(403, "auth_error");
+        call(&[elsewhere, ("cookie", "a=b")]).bearer(&anna.session).send().await.fails(403, "auth_error");
+    }
+    call(&[("origin", "https://accounts.example.com"), ("origin", "https://evil.example.com")])
+        .send()
+        .await
+        .fails(403, "auth_error");
+    call(&[("origin", "https://accounts.example.com"), ("sec-fetch-site", "same-origin")]).send().await.is(200);
+    for ours in [("origin", "http://127.0.0.1:8080"), ("sec-fetch-site", "none")] {
+        let secret = signing_in(&server, &anna).await;
+        let body = json!({"tfa_method": "totp", "code": anna.fresh_totp(), "secret": secret});
+        call(&[ours]).json(&body).send().await.is(200);
+    }
 }
 
 #[tokio::test]

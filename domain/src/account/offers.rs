@@ -31,6 +31,8 @@ const TAKEN: u64 = 2;
 const KNOWN: u64 = 4;
 
 impl Rules<'_> {
+    /// By the stream's own time, unlike the code of the app: no clock but ours tells the half-hour, and where that
+    /// was set back, a key that was handed out is still taken and one that has ended does not come back.
     fn half_hour(&self) -> u64 {
         self.now().as_seconds() / u64::from(HALF_HOUR.0)
     }
@@ -68,7 +70,7 @@ impl Rules<'_> {
         let device = Device::Totp { secret: Personal::Known(secret.clone()), parameters, last_step: None };
         self.not_on_file(&device)?;
         let entered = super::codes::digits(code, usize::from(parameters.digits))?;
-        let step = match totp::judge(secret, parameters, None, &entered, self.now(), self.context.policy) {
+        let step = match totp::judge(secret, parameters, None, &entered, self.context.clock, self.context.policy) {
             Judged::Accepted { step } => step,
             Judged::Rejected { reason, drift } => return Ok(self.offer_rejected(authorization, reason, drift)),
         };

@@ -301,6 +301,9 @@ pub enum Refusal {
     /// The code's time is over.
     #[error("the code has expired")]
     CodeExpired,
+    /// There is no code yet that the entered one could be: it has to be ordered first.
+    #[error("code: no code was sent this way: ask for one first")]
+    NoCodeSent,
     /// A value that the rules do not allow.
     #[error("{field}: {detail}")]
     Invalid {

@@ -314,7 +314,7 @@ pub(crate) fn name(refusal: &Refusal) -> &'static str {
         Refusal::Conflict => "conflict",
         Refusal::VerificationExpired => "verification_expired",
         Refusal::CodeExpired => "code_expired",
-        Refusal::Invalid { .. } => "invalid_request",
+        Refusal::NoCodeSent | Refusal::Invalid { .. } => "invalid_request",
         Refusal::WrongCode { .. } => "wrong_code",
         Refusal::MethodLocked { .. } => "method_locked",
         Refusal::ResendTooSoon { .. } => "resend_too_soon",

@@ -269,8 +269,7 @@ impl Rules<'_> {
         channel: Channel,
         method_id: Option<MethodId>,
     ) -> Ruling<&'b IssuedCode> {
-        let code = last_code(codes, channel, method_id)
-            .ok_or_else(|| invalid("code", "no code was sent this way: ask for one first"))?;
+        let code = last_code(codes, channel, method_id).ok_or(Refusal::NoCodeSent)?;
         if self.now() < code.expires_at { Ok(code) } else { Err(Refusal::CodeExpired.into()) }
     }
 

@@ -103,8 +103,6 @@ fn rule(state: &Account, command: &Command, context: &Context<'_>) -> Ruling {
         Command::ChangeMethod { method_id, label, make_primary } => {
             rules.change_method(*method_id, label.as_ref(), *make_primary)
         }
-        Command::RelabelMethod { method_id, label } => rules.relabel_method(*method_id, label),
-        Command::SetPrimaryMethod { method_id } => rules.set_primary_method(*method_id),
         Command::DisableMethod { method_id, verification_id } => rules.disable_method(*method_id, *verification_id),
         Command::RegenerateRecoveryCodes { verification_id } => rules.regenerate_recovery_codes(*verification_id),
         Command::UnlockMethod { kind, reason } => rules.unlock(*kind, reason),

@@ -9,7 +9,7 @@ use crate::{
     ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, MethodId, SessionId, VerificationId},
     secret::{Secret, TokenSecret},
     time::{Seconds, Timestamp},
-    values::{Aal, Amr, FactorKind, MethodKind, Purpose, TotpSecret},
+    values::{Aal, Amr, EmailAddress, FactorKind, MethodKind, Purpose, TotpSecret},
 };
 
 /// What a successful command tells. It may carry secrets that are shown once; it is kept only sealed.
@@ -144,6 +144,20 @@ pub struct StartedVerification {
     pub secret: TokenSecret,
     /// The code that was sent by itself (the first identity check).
     pub sent: Option<CodeSent>,
+}
+
+impl StartedVerification {
+    /// Masks the address as it was entered: the account may spell it otherwise, and one that is not there has none.
+    pub fn spell_address(&mut self, entered: &EmailAddress) {
+        if let Some(sent) = &mut self.sent {
+            sent.sent_to = entered.masked();
+        }
+        for offered in &mut self.verification.methods {
+            if offered.kind == FactorKind::Email && offered.hint.is_some() {
+                offered.hint = Some(entered.masked());
+            }
+        }
+    }
 }
 
 /// A verification as its driver may see it.

@@ -11,6 +11,7 @@ mod hasher;
 mod key_ring;
 mod key_ring_file;
 mod random;
+mod strangers;
 mod token;
 
 pub use data_key::DataKey;

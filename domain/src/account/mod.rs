@@ -17,12 +17,14 @@ mod queries;
 mod registration;
 mod rules;
 mod sign_in;
+mod strangers;
 mod support;
 mod totp;
 mod verification;
 
 pub use password::check_password;
 pub use queries::{AccountSummary, Presented};
+pub use strangers::{means_no_account, reset_asked_at};
 pub use totp::totp_code;
 
 use crate::{

@@ -44,6 +44,10 @@ impl EmailAddress {
         }
         Ok(Self(format!("{local}@{}", host.to_ascii_lowercase())))
     }
+    /// An address that nobody has (RFC 2606): what stands where there is none.
+    pub(crate) fn of_nobody() -> Self {
+        Self("nobody@example.org".to_owned())
+    }
     /// The address as mail is sent to it.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Context, Decider, Decision},
     events::{CodeDelivered, CodeDeliveryFailed, CodeDispatched, Event, SendOutcomeUnknown, SendStarted},
+    evidence::{Evidence, Need},
     ids::{AccountId, EventId, VerificationId},
     outcome::{Outcome, Refusal},
     time::{Seconds, Timestamp},
@@ -116,7 +117,44 @@ pub enum DeliveryCommand {
 impl Decider for Delivery {
     type Command = DeliveryCommand;
 
-    fn decide(&self, command: &DeliveryCommand, context: &Context<'_>) -> Decision {
+    fn decide(&self, command: &DeliveryCommand, context: &Context<'_>, _: &Evidence) -> Result<Decision, Need> {
+        Ok(self.rule(command, context))
+    }
+
+    fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
+        let set = |last: &mut Option<Attempt>, attempt: u32, state: AttemptState| {
+            if let Some(last) = last.as_mut().filter(|last| last.attempt == attempt) {
+                last.state = state;
+            }
+        };
+        match event {
+            Event::SendStarted(started) => {
+                self.last = Some(Attempt {
+                    attempt: started.attempt,
+                    provider: started.provider.clone(),
+                    started_at: at,
+                    deadline: started.deadline,
+                    state: AttemptState::Started,
+                });
+            }
+            Event::CodeDispatched(e) => set(&mut self.last, e.attempt, AttemptState::Dispatched),
+            Event::CodeDelivered(e) => set(&mut self.last, e.attempt, AttemptState::Delivered),
+            Event::CodeDeliveryFailed(e) => {
+                let state = if e.is_final { AttemptState::GivenUp } else { AttemptState::Failed };
+                set(&mut self.last, e.attempt, state);
+            }
+            Event::SendOutcomeUnknown(e) => {
+                self.unknown = self.unknown.saturating_add(1);
+                set(&mut self.last, e.attempt, AttemptState::Unknown);
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
+impl Delivery {
+    fn rule(&self, command: &DeliveryCommand, context: &Context<'_>) -> Decision {
         if *context.caller != Caller::Worker {
             return Decision::refuse(Refusal::Forbidden);
         }
@@ -153,39 +191,6 @@ impl Decider for Delivery {
         }
     }
 
-    fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
-        let set = |last: &mut Option<Attempt>, attempt: u32, state: AttemptState| {
-            if let Some(last) = last.as_mut().filter(|last| last.attempt == attempt) {
-                last.state = state;
-            }
-        };
-        match event {
-            Event::SendStarted(started) => {
-                self.last = Some(Attempt {
-                    attempt: started.attempt,
-                    provider: started.provider.clone(),
-                    started_at: at,
-                    deadline: started.deadline,
-                    state: AttemptState::Started,
-                });
-            }
-            Event::CodeDispatched(e) => set(&mut self.last, e.attempt, AttemptState::Dispatched),
-            Event::CodeDelivered(e) => set(&mut self.last, e.attempt, AttemptState::Delivered),
-            Event::CodeDeliveryFailed(e) => {
-                let state = if e.is_final { AttemptState::GivenUp } else { AttemptState::Failed };
-                set(&mut self.last, e.attempt, state);
-            }
-            Event::SendOutcomeUnknown(e) => {
-                self.unknown = self.unknown.saturating_add(1);
-                set(&mut self.last, e.attempt, AttemptState::Unknown);
-            }
-            _ => {}
-        }
-        self
-    }
-}
-
-impl Delivery {
     fn start(&self, order: &Order, provider: &str, now: Timestamp) -> Decision {
         if now >= order.deadline {
             return self.too_late(order, provider, now);

@@ -28,6 +28,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     decision::Decider,
     ids::{CommandId, EventId},
+    inquiry::NeverEnough,
     outcome::{Outcome, Refusal},
     policy::Policy,
     time::{Seconds, Timestamp},
@@ -194,6 +195,12 @@ impl From<VaultError> for ExecuteError {
             VaultError::Busy => Self::Busy,
             error => Self::Internal(error.to_string()),
         }
+    }
+}
+
+impl From<NeverEnough> for ExecuteError {
+    fn from(error: NeverEnough) -> Self {
+        Self::Internal(error.to_string())
     }
 }
 

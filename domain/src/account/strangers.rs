@@ -46,15 +46,15 @@ impl Account {
         // Nothing it answers depends on the address but the mask in the first answer, which was given.
         let address = EmailAddress::of_nobody();
         let (caller, origin, evidence) = (&Caller::Anonymous, &Origin::default(), &Evidence::new());
-        let context = &Context { now: asked_at, clock: asked_at, caller, origin, policy, entropy, evidence };
+        let context = &Context { now: asked_at, clock: asked_at, caller, origin, policy, entropy };
         let after =
             |state: Self, events: &[Event]| events.iter().fold(state, |state, event| state.evolve(event, asked_at));
         let mut state = Self::made_up(account_id, address.clone(), asked_at);
-        let (started, issued) = Rules { state: &state, context }.reset_asked_for(reset, &address);
+        let (started, issued) = Rules { state: &state, context, evidence }.reset_asked_for(reset, &address);
         state = after(state, &[started.into(), issued.into()]);
         for _ in 0..wrong_codes.min(policy.confirmation_attempts) {
             let Some(verification) = state.verifications.get(&reset) else { break };
-            let rules = Rules { state: &state, context };
+            let rules = Rules { state: &state, context, evidence };
             let rejected = rules.address_rejected(reset, verification, RejectionReason::Wrong);
             state = after(state, &rejected.events);
         }

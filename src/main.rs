@@ -23,6 +23,7 @@ use std::{
 use clap::Parser;
 use cli::{Cli, Command};
 use config::{Config, ConfigError};
+use domain::inquiry::NeverEnough;
 use telemetry::Telemetry;
 
 // glibc keeps what argon2 frees; this one gives it back.
@@ -38,6 +39,12 @@ enum Failure {
     /// Anything else. Exit code 1.
     #[error("{0}")]
     Other(String),
+}
+
+impl From<NeverEnough> for Failure {
+    fn from(error: NeverEnough) -> Self {
+        Self::other(error)
+    }
 }
 
 impl Failure {

@@ -306,6 +306,7 @@ impl From<Refusal> for Problem {
             Refusal::Conflict => Self::new(Code::Conflict, "That does not fit the present state."),
             Refusal::VerificationExpired => Self::new(Code::VerificationExpired, "It is over. Start another one."),
             Refusal::CodeExpired => Self::new(Code::CodeExpired, "The code has expired. Ask for another one."),
+            Refusal::NoCodeSent => Self::invalid("code", "no code was sent this way: ask for one first"),
             Refusal::Invalid { field, detail } => Self::invalid(field, detail),
             Refusal::WrongCode { fail_count, locked_until } => {
                 let mut problem = Self::new(Code::WrongCode, "Not the code. Wait for a new one if you just used one.");

@@ -52,8 +52,11 @@ pub async fn measure(place: &Place, events: u64) -> Measured {
 async fn grow(engine: &Engine, account: AccountId, events: u64) -> Measured {
     while engine.load(account).await?.version.0 < events {
         let number = engine.load(account).await?.version.0;
-        let command =
-            Command::RelabelMethod { method_id: MethodId(1), label: Label::parse(&format!("phone {number}"))? };
+        let command = Command::ChangeMethod {
+            method_id: MethodId(1),
+            label: Some(Label::parse(&format!("phone {number}"))?),
+            make_primary: false,
+        };
         engine.execute(account, command, &request()?).await?.outcome?;
     }
     Ok(())

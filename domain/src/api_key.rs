@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Context, Decider, Decision},
     events::{ApiKeyIssued, ApiKeyRevoked, Event},
+    evidence::{Evidence, Need},
     ids::ApiKeyId,
     outcome::{Outcome, Refusal},
     personal::Personal,
@@ -62,12 +63,8 @@ impl ApiKey {
         let live = !key.revoked && key.expires_at.is_none_or(|end| now < end);
         (key.token_hash == *presented && live).then(|| Caller::ApiClient(key.id, key.scopes.clone()))
     }
-}
 
-impl Decider for ApiKey {
-    type Command = ApiKeyCommand;
-
-    fn decide(&self, command: &ApiKeyCommand, context: &Context<'_>) -> Decision {
+    fn rule(&self, command: &ApiKeyCommand, context: &Context<'_>) -> Decision {
         if !context.caller.has(Scope::Admin) && *context.caller != Caller::Operator {
             return Decision::refuse(Refusal::Forbidden);
         }
@@ -101,6 +98,14 @@ impl Decider for ApiKey {
                 Some(_) => Decision::accept(vec![ApiKeyRevoked {}.into()], Outcome::Done),
             },
         }
+    }
+}
+
+impl Decider for ApiKey {
+    type Command = ApiKeyCommand;
+
+    fn decide(&self, command: &ApiKeyCommand, context: &Context<'_>, _: &Evidence) -> Result<Decision, Need> {
+        Ok(self.rule(command, context))
     }
 
     fn evolve(mut self, event: &Event, _at: Timestamp) -> Self {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Context, Decider, Decision},
     events::{Event, HistoryAccess, HistoryAccessed},
+    evidence::{Evidence, Need},
     ids::AccountId,
     outcome::{Outcome, Refusal},
     time::Timestamp,
@@ -29,17 +30,21 @@ fn may(scopes: &Scopes, access: HistoryAccess) -> bool {
     scopes.contains(&Scope::AuditRead) && (access != HistoryAccess::Pii || scopes.contains(&Scope::AuditPii))
 }
 
+fn rule(command: &RecordAccess, context: &Context<'_>) -> Decision {
+    let api_key_id = match context.caller {
+        Caller::ApiClient(id, scopes) if may(scopes, command.access) => Some(*id),
+        Caller::Operator => None,
+        _ => return Decision::refuse(Refusal::Forbidden),
+    };
+    let accessed = HistoryAccessed { api_key_id, access: command.access, account_id: command.account_id };
+    Decision::accept(vec![accessed.into()], Outcome::Done)
+}
+
 impl Decider for AuditAccess {
     type Command = RecordAccess;
 
-    fn decide(&self, command: &RecordAccess, context: &Context<'_>) -> Decision {
-        let api_key_id = match context.caller {
-            Caller::ApiClient(id, scopes) if may(scopes, command.access) => Some(*id),
-            Caller::Operator => None,
-            _ => return Decision::refuse(Refusal::Forbidden),
-        };
-        let accessed = HistoryAccessed { api_key_id, access: command.access, account_id: command.account_id };
-        Decision::accept(vec![accessed.into()], Outcome::Done)
+    fn decide(&self, command: &RecordAccess, context: &Context<'_>, _: &Evidence) -> Result<Decision, Need> {
+        Ok(rule(command, context))
     }
 
     fn evolve(self, _event: &Event, _at: Timestamp) -> Self {

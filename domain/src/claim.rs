@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Context, Decider, Decision},
     events::{EmailClaimed, EmailReleased, Event, RevocationReason},
+    evidence::{Evidence, Need},
     ids::AccountId,
     outcome::{Outcome, Refusal},
     personal::Personal,
@@ -55,12 +56,8 @@ impl EmailClaim {
     pub fn account(&self) -> Option<AccountId> {
         self.holder.as_ref().and_then(|holder| holder.account_id.known().copied())
     }
-}
 
-impl Decider for EmailClaim {
-    type Command = ClaimCommand;
-
-    fn decide(&self, command: &ClaimCommand, context: &Context<'_>) -> Decision {
+    fn rule(&self, command: &ClaimCommand, context: &Context<'_>) -> Decision {
         match *command {
             ClaimCommand::Claim { account_id, holder_completed } => {
                 let claimed = EmailClaimed { account_id: Personal::Known(account_id) }.into();
@@ -88,6 +85,14 @@ impl Decider for EmailClaim {
                 _ => Decision::accept(Vec::new(), Outcome::Done),
             },
         }
+    }
+}
+
+impl Decider for EmailClaim {
+    type Command = ClaimCommand;
+
+    fn decide(&self, command: &ClaimCommand, context: &Context<'_>, _: &Evidence) -> Result<Decision, Need> {
+        Ok(self.rule(command, context))
     }
 
     fn evolve(mut self, event: &Event, at: Timestamp) -> Self {

@@ -166,18 +166,6 @@ pub enum Command {
         /// Whether it becomes the primary one.
         make_primary: bool,
     },
-    /// Give a method another name.
-    RelabelMethod {
-        /// Which.
-        method_id: MethodId,
-        /// The name.
-        label: Label,
-    },
-    /// Make a method the primary one.
-    SetPrimaryMethod {
-        /// Which.
-        method_id: MethodId,
-    },
     /// Remove a method.
     DisableMethod {
         /// Which.

@@ -12,7 +12,7 @@ use crate::{
     values::{Caller, Origin},
 };
 
-/// Everything beside state and command that a decision depends on.
+/// Everything beside state, command and evidence that a decision depends on.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// The moment of the decision; `execute` sees to it that it is not before the stream's last event.
@@ -28,8 +28,6 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// Anything random.
     pub entropy: &'a Entropy,
-    /// What was found out for this command.
-    pub evidence: &'a Evidence,
 }
 
 /// What a command leads to: events to append, and what its sender is told once they are.
@@ -64,12 +62,9 @@ impl Decision {
 pub trait Decider: Default + Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// What may be asked of it.
     type Command: Send + Sync;
-    /// What the decision still needs, or none. Called again with each fact until it is content.
-    fn prepare(&self, _command: &Self::Command, _context: &Context<'_>) -> Option<Need> {
-        None
-    }
-    /// Turns a command into events and what its sender is told.
-    fn decide(&self, command: &Self::Command, context: &Context<'_>) -> Decision;
+    /// Turns a command into events and what its sender is told, or names the one thing that has to be found out
+    /// before. Asked again with that fact it runs from the top, so it is the same for the same arguments.
+    fn decide(&self, command: &Self::Command, context: &Context<'_>, evidence: &Evidence) -> Result<Decision, Need>;
     /// The state after one more event, which happened at `at`. Never fails, whatever the history.
     #[must_use]
     fn evolve(self, event: &Event, at: Timestamp) -> Self;

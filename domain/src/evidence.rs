@@ -1,9 +1,11 @@
-//! What a decision needs from outside: slow hashes, derived codes, fresh codes, the limiter's word,
-//! the claim of an address. The rules ask for it (`Need`), `execute` brings it (`Fact`), and a fact
-//! for another hash, set or code than the state now asks for is no evidence.
+//! What a decision needs to know and the rules cannot know by themselves: slow hashes, derived codes, fresh codes,
+//! the limiter's word, the claim of an address. A rule asks a [`Question`]; whoever drives it brings the [`Fact`]. A
+//! fact is a question together with an answer of that question's type, so an answer of the wrong kind cannot be
+//! written down, and one to another hash, set or code than the state now asks for is no evidence.
 
 use zeroize::Zeroize;
 
+pub use crate::account::{TotpAttempt, TotpVerdict};
 use crate::{
     events::{RecoveryCodeHash, RecoveryCodeHashes},
     ids::{AccountId, AccountNumber, MethodId},
@@ -13,83 +15,154 @@ use crate::{
     values::{Challenge, EmailAddress, PasswordHash, TotpSecret},
 };
 
-/// One thing that a decision needs to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Need {
-    /// Whether the entered password has this hash (argon2id).
-    PasswordMatches {
-        /// The hash.
-        hash: PasswordHash,
-        /// What was entered.
-        entered: SecretText,
-    },
-    /// The hash of a new password (argon2id).
-    PasswordHash {
-        /// The new password, already checked against the rules.
-        new: SecretText,
-    },
-    /// The digits of a code that was ordered.
-    Code(Challenge),
-    /// The hash of an entered recovery code under a set's salt and parameters.
-    RecoveryCodeHash {
-        /// The set's hashes, for salt and parameters.
-        set: RecoveryCodeHashes,
-        /// The entered code, normalized.
-        entered: Secret<String>,
-    },
-    /// Which of another system's recovery codes was entered (argon2id, bcrypt or SHA-256).
-    ImportedCode {
-        /// Their hashes, as PHC strings.
-        hashes: Vec<String>,
-        /// What was entered.
-        entered: Secret<String>,
-    },
-    /// A fresh set of this many recovery codes.
-    FreshRecoveryCodes {
-        /// How many.
-        count: u32,
-    },
-    /// The key that is offered to an account in this half-hour, for the authenticator app it may add next.
-    OfferedTotpKey {
-        /// The account.
-        account_id: AccountId,
-        /// The number of its next method.
-        method_id: MethodId,
-        /// Half-hours since 1970.
-        half_hour: u64,
-    },
-    /// A number for an account to be.
-    AccountNumber,
-    /// The limiter's word on these charges.
-    Allowance(Vec<Charge>),
-    /// The claim of this address for the account.
-    EmailClaim(EmailAddress),
+/// One thing that a rule may ask.
+pub trait Question: Clone + PartialEq + Into<Need> {
+    /// What it is answered with.
+    type Answer;
+    /// The fact that this is the answer.
+    fn answered(self, answer: Self::Answer) -> Fact;
+    /// The answer in a fact, when that is about exactly this question.
+    fn answer_in<'a>(&self, fact: &'a Fact) -> Option<&'a Self::Answer>;
 }
 
-/// The answer to a `Need`.
-#[derive(Debug, Clone)]
-pub enum Fact {
-    /// For `PasswordMatches`.
-    PasswordMatches(bool),
-    /// For `PasswordHash`.
-    PasswordHash(PasswordHash),
-    /// For `Code`.
-    Code(Secret<String>),
-    /// For `RecoveryCodeHash`.
-    RecoveryCodeHash(RecoveryCodeHash),
-    /// For `ImportedCode`: its place, from 0.
-    ImportedCode(Option<u32>),
-    /// For `FreshRecoveryCodes`.
-    FreshRecoveryCodes(FreshRecoveryCodes),
-    /// For `OfferedTotpKey`.
-    OfferedTotpKey(TotpSecret),
-    /// For `AccountNumber`.
-    AccountNumber(AccountNumber),
-    /// For `Allowance`: granted, or how long to wait.
-    Allowance(Result<(), Seconds>),
-    /// For `EmailClaim`.
-    EmailClaim(Claim),
+macro_rules! questions {
+    ($($(#[$doc:meta])* $question:ident => $answer:ty;)+) => {
+        /// The question that a decision waits for.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Need {$(
+            $(#[$doc])*
+            $question($question),
+        )+}
+
+        /// A question and its answer; made by [`Question::answered`].
+        #[derive(Debug, Clone)]
+        pub struct Fact(Answered);
+
+        #[derive(Debug, Clone)]
+        enum Answered { $($question($question, $answer),)+ }
+
+        $(
+            impl From<$question> for Need {
+                fn from(question: $question) -> Self {
+                    Self::$question(question)
+                }
+            }
+            impl Question for $question {
+                type Answer = $answer;
+                fn answered(self, answer: $answer) -> Fact {
+                    Fact(Answered::$question(self, answer))
+                }
+                fn answer_in<'a>(&self, fact: &'a Fact) -> Option<&'a $answer> {
+                    match &fact.0 {
+                        Answered::$question(question, answer) if question == self => Some(answer),
+                        _ => None,
+                    }
+                }
+            }
+        )+
+    };
 }
+
+questions! {
+    /// Whether a password has a hash.
+    PasswordMatches => bool;
+    /// The hash of a new password.
+    NewPasswordHash => PasswordHash;
+    /// The digits of a code that was ordered.
+    SentCode => SecretText;
+    /// How a code of an authenticator app is judged.
+    TotpAttempt => TotpVerdict;
+    /// The hash of an entered recovery code.
+    EnteredCodeHash => RecoveryCodeHash;
+    /// Which of another system's recovery codes was entered: its place, from 0.
+    ImportedCode => Option<u32>;
+    /// A fresh set of recovery codes.
+    NewRecoveryCodes => FreshRecoveryCodes;
+    /// The key that is offered to an account in a half-hour.
+    OfferedTotpKey => TotpSecret;
+    /// A number for an account to be.
+    NextAccountNumber => AccountNumber;
+    /// The limiter's word: granted, or how long to wait.
+    Allowance => Result<(), Seconds>;
+    /// The claim of an address for the account.
+    AddressClaim => Claim;
+}
+
+/// Whether the entered password has this hash (argon2id).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordMatches {
+    /// The hash.
+    pub hash: PasswordHash,
+    /// What was entered.
+    pub entered: SecretText,
+}
+
+/// The hash of a new password (argon2id).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPasswordHash {
+    /// The new password, already checked against the rules.
+    pub new: SecretText,
+}
+
+/// The digits of a code that was ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentCode(pub Challenge);
+
+/// The hash of an entered recovery code under a set's salt and parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnteredCodeHash {
+    /// The set's hashes, for salt and parameters.
+    pub set: RecoveryCodeHashes,
+    /// The entered code, normalized.
+    pub entered: SecretText,
+}
+
+/// Which of another system's recovery codes was entered (argon2id, bcrypt or SHA-256).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedCode {
+    /// Their hashes, as PHC strings.
+    pub hashes: Vec<String>,
+    /// What was entered.
+    pub entered: SecretText,
+}
+
+/// A fresh set of this many recovery codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecoveryCodes {
+    /// How many.
+    pub count: u32,
+}
+
+/// The key that is offered to an account in this half-hour, for the authenticator app it may add next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedTotpKey {
+    /// The account.
+    pub account_id: AccountId,
+    /// The number of its next method.
+    pub method_id: MethodId,
+    /// Half-hours since 1970.
+    pub half_hour: u64,
+}
+
+/// A number for an account to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextAccountNumber;
+
+/// The limiter's word on these charges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance(pub Vec<Charge>);
+
+impl Drop for Allowance {
+    fn drop(&mut self) {
+        for charge in &mut self.0 {
+            charge.subject.zeroize();
+        }
+    }
+}
+
+/// The claim of this address for the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressClaim(pub EmailAddress);
 
 /// How the claim of an address went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +187,7 @@ pub struct FreshRecoveryCodes {
 
 /// The facts gathered so far for one command.
 #[derive(Debug, Default)]
-pub struct Evidence(Vec<(Need, Fact)>);
+pub struct Evidence(Vec<Fact>);
 
 impl Evidence {
     /// Nothing is known yet.
@@ -122,15 +195,15 @@ impl Evidence {
         Self::default()
     }
     /// Adds what was found out.
-    pub fn add(&mut self, need: Need, fact: Fact) {
-        self.0.push((need, fact));
+    pub fn add(&mut self, fact: Fact) {
+        self.0.push(fact);
     }
     /// The charges that were granted and are to be given back when the command succeeds.
     pub fn refundable(&self) -> Vec<Charge> {
         self.0
             .iter()
-            .filter_map(|(need, fact)| match (need, fact) {
-                (Need::Allowance(charges), Fact::Allowance(Ok(()))) => Some(charges),
+            .filter_map(|fact| match &fact.0 {
+                Answered::Allowance(Allowance(charges), Ok(())) => Some(charges),
                 _ => None,
             })
             .flatten()
@@ -138,18 +211,11 @@ impl Evidence {
             .cloned()
             .collect()
     }
-    /// The fact for exactly this need, or the need itself.
-    pub(crate) fn fact(&self, need: Need) -> Result<&Fact, Need> {
-        self.0.iter().find(|(known, _)| *known == need).map(|(_, fact)| fact).ok_or(need)
-    }
-}
-
-impl Drop for Need {
-    fn drop(&mut self) {
-        if let Self::Allowance(charges) = self {
-            for charge in charges {
-                charge.subject.zeroize();
-            }
+    /// The answer to exactly this question, or what is needed for it.
+    pub(crate) fn answer_to<Q: Question>(&self, question: Q) -> Result<&Q::Answer, Need> {
+        match self.0.iter().find_map(|fact| question.answer_in(fact)) {
+            Some(answer) => Ok(answer),
+            None => Err(question.into()),
         }
     }
 }

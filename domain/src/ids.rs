@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::time::Timestamp;
+
 macro_rules! uuid_ids {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
@@ -43,6 +45,15 @@ uuid_ids! {
     EventId;
     /// A command; the same id twice is the same command.
     CommandId;
+}
+
+impl VerificationId {
+    /// The moment of its beginning, when it is a version 7 UUID as ours are.
+    pub fn moment(self) -> Option<Timestamp> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        let millis = i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(i64::from(nanos / 1_000_000))?;
+        Some(Timestamp::from_millis(millis))
+    }
 }
 
 /// A method of one account: 1, 2, 3 … in order of enrollment, never reused.

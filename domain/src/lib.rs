@@ -1,8 +1,9 @@
 //! What may happen: commands, events and the rules between them. Pure and synchronous: the clock, the
 //! randomness and everything slow come in as arguments.
 //!
-//! Each kind of stream is a [`Decider`](decision::Decider): `prepare` says what a decision still needs,
-//! `decide` turns a command into events and an outcome, `evolve` turns events into state.
+//! Each kind of stream is a [`Decider`](decision::Decider): `decide` turns a command into events and an outcome, or
+//! names the one fact that it needs first ([`evidence`]); `evolve` turns events into state. [`inquiry`] asks until a
+//! command is decided.
 
 pub mod account;
 pub mod api_key;
@@ -15,6 +16,7 @@ pub mod entropy;
 pub mod events;
 pub mod evidence;
 pub mod ids;
+pub mod inquiry;
 pub mod limits;
 pub mod numbers;
 pub mod outcome;

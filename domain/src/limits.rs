@@ -2,8 +2,9 @@
 //! The limiter keeps the counts under keyed hashes, beside the views; the rules are here.
 
 use crate::{
-    ids::AccountId,
-    policy::{Limit, Limits},
+    ids::{AccountId, VerificationId},
+    policy::{Limit, Limits, Policy},
+    time::Seconds,
     values::{EmailAddress, Origin, PhoneNumber},
 };
 
@@ -118,6 +119,18 @@ pub fn reset_attempt(limits: &Limits, account: AccountId) -> Vec<Charge> {
         limits.confirmation_failures_per_address,
         true,
     )]
+}
+
+/// Where the wrong codes of a reset are counted that is of no account: as many as would end it, for as long as it can
+/// be asked about.
+pub fn made_up_reset(policy: &Policy, reset: VerificationId) -> Charge {
+    let window = Seconds(policy.verification_lives.0.saturating_mul(2));
+    charge(
+        LimitName::ConfirmationFailuresPerAddress,
+        format!("password reset {reset}"),
+        Limit { count: policy.confirmation_attempts, window },
+        false,
+    )
 }
 
 /// A recovery code.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Context, Decider, Decision},
     events::{Event, NumbersReserved},
+    evidence::{Evidence, Need},
     ids::AccountNumber,
     outcome::{Outcome, Refusal},
     time::Timestamp,
@@ -27,16 +28,22 @@ pub struct ReserveNumbers {
     pub count: u32,
 }
 
-impl Decider for AccountNumbers {
-    type Command = ReserveNumbers;
-
-    fn decide(&self, command: &ReserveNumbers, _: &Context<'_>) -> Decision {
+impl AccountNumbers {
+    fn rule(&self, command: ReserveNumbers) -> Decision {
         let count = command.count.max(1);
         if self.last.checked_add(count).is_none() {
             return Decision::refuse(Refusal::Conflict);
         }
         let first = AccountNumber(self.last + 1);
         Decision::accept(vec![NumbersReserved { first, count }.into()], Outcome::NumbersReserved { first, count })
+    }
+}
+
+impl Decider for AccountNumbers {
+    type Command = ReserveNumbers;
+
+    fn decide(&self, command: &ReserveNumbers, _: &Context<'_>, _: &Evidence) -> Result<Decision, Need> {
+        Ok(self.rule(*command))
     }
 
     fn evolve(mut self, event: &Event, _: Timestamp) -> Self {

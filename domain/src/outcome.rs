@@ -9,7 +9,7 @@ use crate::{
     ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, MethodId, SessionId, VerificationId},
     secret::{Secret, TokenSecret},
     time::{Seconds, Timestamp},
-    values::{Aal, Amr, FactorKind, MethodKind, Purpose, TotpSecret},
+    values::{Aal, Amr, EmailAddress, FactorKind, MethodKind, Purpose, TotpSecret},
 };
 
 /// What a successful command tells. It may carry secrets that are shown once; it is kept only sealed.
@@ -167,6 +167,20 @@ pub struct StartedVerification {
     pub sent: Option<CodeSent>,
 }
 
+impl StartedVerification {
+    /// Masks the address as it was entered: the account may spell it otherwise, and one that is not there has none.
+    pub fn spell_address(&mut self, entered: &EmailAddress) {
+        if let Some(sent) = &mut self.sent {
+            sent.sent_to = entered.masked();
+        }
+        for offered in &mut self.verification.methods {
+            if offered.kind == FactorKind::Email && offered.hint.is_some() {
+                offered.hint = Some(entered.masked());
+            }
+        }
+    }
+}
+
 /// A verification as its driver may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerificationView {
@@ -322,6 +336,9 @@ pub enum Refusal {
     /// The code's time is over.
     #[error("the code has expired")]
     CodeExpired,
+    /// There is no code yet that the entered one could be: it has to be ordered first.
+    #[error("code: no code was sent this way: ask for one first")]
+    NoCodeSent,
     /// A value that the rules do not allow.
     #[error("{field}: {detail}")]
     Invalid {

@@ -13,8 +13,8 @@ use crate::ids::{MethodId, VerificationId};
 pub use callers::{Actor, Caller, Credential, Origin};
 pub(crate) use texts::is_separator;
 pub use texts::{
-    Country, EmailAddress, EnteredCode, FreeText, InvalidValue, Label, NumberPrefix, PasswordHash, PhoneNumber,
-    TotpSecret, normalize_recovery_code,
+    Country, EmailAddress, EnteredCode, FreeText, InvalidNumber, InvalidValue, Label, NumberPrefix, PasswordHash,
+    PhoneNumber, TotpSecret, normalize_recovery_code,
 };
 
 /// What a second factor can be proved with.

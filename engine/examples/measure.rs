@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     decision::{Context, Decider, Decision},
     events::{Event, PasswordRejected, RetentionApplied},
+    evidence::{Evidence, Need},
     ids::{AccountId, CommandId, EventId, StreamId},
     outcome::Outcome,
     time::Timestamp,
@@ -35,8 +36,8 @@ struct Tally(u64);
 
 impl Decider for Tally {
     type Command = ();
-    fn decide(&self, (): &(), context: &Context<'_>) -> Decision {
-        Decision::accept(vec![RetentionApplied { before: context.now }.into()], Outcome::Done)
+    fn decide(&self, (): &(), context: &Context<'_>, _: &Evidence) -> Result<Decision, Need> {
+        Ok(Decision::accept(vec![RetentionApplied { before: context.now }.into()], Outcome::Done))
     }
     fn evolve(self, _event: &Event, _at: Timestamp) -> Self {
         Self(self.0 + 1)

@@ -9,6 +9,7 @@ use domain::{
     events::Event,
     evidence::Evidence,
     ids::{AccountId, EventId, StreamId},
+    inquiry::Inquiry,
     outcome::{Outcome, Refusal},
     state::Account,
     time::Timestamp,
@@ -30,8 +31,6 @@ const ATTEMPTS: u32 = 10;
 const PATIENT_AFTER: u32 = 2;
 /// The first of those pauses.
 const PAUSE: Duration = Duration::from_millis(1);
-/// A decision needs a handful of facts at most; more is a rule that never gets enough.
-const FACTS: usize = 32;
 /// An append of unknown outcome is repeated, unchanged, after these pauses.
 const REPEATS: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(250)];
 
@@ -139,7 +138,8 @@ impl Engine {
         Err(ExecuteError::Unavailable("the stream never stood still".to_owned()))
     }
 
-    /// Finds out what the decision needs, and decides.
+    /// The decision, with each thing that it needs found out on the way: [`domain::inquiry::decided`] for one who
+    /// waits.
     pub(crate) async fn decided<D: Decider>(
         &self,
         stream: &StreamId,
@@ -151,23 +151,15 @@ impl Engine {
     ) -> Result<(Decision, Timestamp), ExecuteError> {
         let clock = self.now();
         let now = loaded.now(self.runtime());
-        for _ in 0..FACTS {
-            let context = Context {
-                now,
-                clock,
-                caller: &request.caller,
-                origin: &request.origin,
-                policy: self.policy(),
-                entropy,
-                evidence,
-            };
-            let Some(need) = loaded.state.prepare(command, &context) else {
-                return Ok((loaded.state.decide(command, &context), now));
-            };
-            let fact = self.found_out(stream, &need, request, now).await?;
-            evidence.add(need, fact);
+        let context =
+            Context { now, clock, caller: &request.caller, origin: &request.origin, policy: self.policy(), entropy };
+        let mut inquiry = Inquiry::new(&*loaded.state, command, &context, evidence);
+        loop {
+            match inquiry.decision() {
+                Ok(decision) => return Ok((decision, now)),
+                Err(need) => inquiry.learn(self.found_out(stream, need, request, now).await?)?,
+            }
         }
-        Err(ExecuteError::Internal("a rule never has enough evidence".to_owned()))
     }
 
     /// Encodes and seals the events and the receipt, under the stream's key when it is at hand.
@@ -313,7 +305,7 @@ pub(crate) fn name(refusal: &Refusal) -> &'static str {
         Refusal::Conflict => "conflict",
         Refusal::VerificationExpired => "verification_expired",
         Refusal::CodeExpired => "code_expired",
-        Refusal::Invalid { .. } => "invalid_request",
+        Refusal::NoCodeSent | Refusal::Invalid { .. } => "invalid_request",
         Refusal::WrongCode { .. } => "wrong_code",
         Refusal::MethodLocked { .. } => "method_locked",
         Refusal::ResendTooSoon { .. } => "resend_too_soon",

@@ -16,7 +16,7 @@ use domain::{
     commands::{AccountImport, Command},
     decision::{Context, Decider},
     entropy::Entropy,
-    evidence::{Claim, Evidence, Fact, Need},
+    evidence::{AddressClaim, Claim, Evidence, Need, Question},
     ids::{AccountId, AddressHash, StreamId},
     state::Account,
     values::EmailAddress,
@@ -117,11 +117,10 @@ impl Engine {
             origin: &row.request.origin,
             policy: self.policy(),
             entropy,
-            evidence: &Evidence::new(),
         };
-        match Account::default().prepare(&row.command, &context) {
-            Some(Need::EmailClaim(ref email)) => Some(email.clone()),
-            _ => None,
+        match Account::default().decide(&row.command, &context, &Evidence::new()) {
+            Err(Need::AddressClaim(AddressClaim(email))) => Some(email),
+            Ok(_) | Err(_) => None,
         }
     }
 
@@ -156,7 +155,7 @@ impl Engine {
         let Keyed { new: New { place, stream, email, .. }, key, .. } = keyed;
         let Some(row) = rows.get(place) else { return Ok((place, None)) };
         let mut evidence = Evidence::new();
-        evidence.add(Need::EmailClaim(email), Fact::EmailClaim(Claim::Held { at: self.now() }));
+        evidence.add(AddressClaim(email).answered(Claim::Held { at: self.now() }));
         let executed = self.append_first::<Account>(&stream, &key, &row.command, &row.request, evidence).await?;
         Ok((place, executed))
     }

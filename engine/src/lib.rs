@@ -28,6 +28,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     decision::Decider,
     ids::{CommandId, EventId},
+    inquiry::NeverEnough,
     outcome::{Outcome, Refusal},
     policy::Policy,
     time::{Seconds, Timestamp},
@@ -199,6 +200,12 @@ impl From<VaultError> for ExecuteError {
 
 impl From<NoRandomness> for ExecuteError {
     fn from(error: NoRandomness) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<NeverEnough> for ExecuteError {
+    fn from(error: NeverEnough) -> Self {
         Self::Internal(error.to_string())
     }
 }

@@ -72,7 +72,7 @@ fn email() -> Result<Personal<EmailAddress>, InvalidValue> {
 }
 
 fn phone() -> Result<PhoneNumber, InvalidValue> {
-    PhoneNumber::parse("+436601234567")
+    Ok(PhoneNumber::parse("+436601234567")?)
 }
 
 fn label(text: &str) -> Result<Personal<Label>, InvalidValue> {

@@ -10,6 +10,7 @@ mod error;
 mod hasher;
 mod key_ring;
 mod key_ring_file;
+mod strangers;
 mod token;
 
 pub use data_key::DataKey;

@@ -118,8 +118,8 @@ fn wanted(expected: &str) -> &str {
 }
 
 /// A value of the domain out of a field.
-pub(crate) fn field<T>(name: &'static str, value: Result<T, InvalidValue>) -> Result<T, Problem> {
-    value.map_err(|InvalidValue(detail)| Problem::invalid(name, detail))
+pub(crate) fn field<T>(name: &'static str, value: Result<T, impl Into<InvalidValue>>) -> Result<T, Problem> {
+    value.map_err(|error| Problem::invalid(name, error.into().0))
 }
 
 /// A code as entered. Only absurd lengths are refused here; everything else is judged by the rules.

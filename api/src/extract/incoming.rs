@@ -90,11 +90,7 @@ pub(crate) enum Answers {
 impl<T> Incoming<T> {
     /// The engine's request of this caller.
     pub fn request(&self, app: &AppState, caller: Caller) -> Result<engine::Request, Problem> {
-        self.request_part(app, caller, Answers::Usual, "")
-    }
-    /// The engine's request of this caller, for an answer of this kind.
-    pub fn request_for(&self, app: &AppState, caller: Caller, answers: Answers) -> Result<engine::Request, Problem> {
-        self.request_part(app, caller, answers, "")
+        self.request_for(app, caller, Answers::Usual)
     }
     /// The engine's request for what is recorded of a query: each reading is one of its own, whatever its key.
     pub fn read_request(&self, app: &AppState, caller: Caller) -> Result<engine::Request, Problem> {
@@ -109,23 +105,17 @@ impl<T> Incoming<T> {
             trace_parent: self.trace_parent.clone(),
         })
     }
-    /// The engine's request for one of several commands that one HTTP request stands for.
-    pub fn request_part(
-        &self,
-        app: &AppState,
-        caller: Caller,
-        answers: Answers,
-        part: &str,
-    ) -> Result<engine::Request, Problem> {
+    /// The engine's request of this caller, for an answer of this kind.
+    pub fn request_for(&self, app: &AppState, caller: Caller, answers: Answers) -> Result<engine::Request, Problem> {
         let idempotency = self.key.as_ref().map(|key| Idempotency {
-            key: self.key_hash(app, key, &caller, part),
+            key: self.key_hash(app, key, &caller, ""),
             body: app.engine.keys().ring().lookup_hash("idempotency body", &key.bound()),
             lives: match answers {
                 Answers::Usual => ANSWERS_LIVE,
                 Answers::SessionToken => TOKENS_LIVE,
             },
         });
-        let command_id = CommandId(self.fresh_uuid(app, &caller, &format!("command {part}"))?);
+        let command_id = CommandId(self.fresh_uuid(app, &caller, "command")?);
         Ok(engine::Request {
             caller,
             origin: self.origin.clone(),

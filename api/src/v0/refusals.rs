@@ -105,6 +105,7 @@ fn named(refusal: Refusal, state: &Account, tried: Tried, now: Timestamp) -> Ref
             let msg = format!("A limit is reached. Try again in {}.", spoken(retry_after.0));
             with_a_wait(tried.limited, msg, retry_after)
         }
+        Refusal::NoCodeSent => no_code_sent(tried),
         Refusal::Invalid { field, detail } => invalid(&field, &detail, state, tried),
     }
 }
@@ -148,13 +149,19 @@ const fn conflict(code: Code) -> &'static str {
     }
 }
 
+fn no_code_sent(tried: Tried) -> Refused {
+    let code = match tried.kind {
+        Some(FactorKind::RecoveryCode) => Code::InvalidBackup,
+        Some(FactorKind::Sms | FactorKind::Email) => Code::NoChallengeFound,
+        Some(FactorKind::Totp) | None => Code::BadRequest,
+    };
+    Refused::new(code, "code no code was sent this way: ask for one first.")
+}
+
 fn invalid(field: &str, detail: &str, state: &Account, tried: Tried) -> Refused {
     let has_method = |kind| state.methods.values().any(|method| method_kind(kind) == Some(method.kind()));
     let code = match (field, tried.kind) {
         ("code" | "method", Some(FactorKind::RecoveryCode)) => Code::InvalidBackup,
-        ("code", Some(FactorKind::Sms | FactorKind::Email)) if detail.starts_with("no code was sent") => {
-            Code::NoChallengeFound
-        }
         ("method", Some(kind @ (FactorKind::Totp | FactorKind::Sms))) if !has_method(kind) => Code::MethodNotConfigured,
         ("method", Some(_)) => Code::InvalidTfaMethod,
         ("method_id", _) if tried.names_method => Code::MethodNotConfigured,

@@ -7,7 +7,7 @@ use domain::{
     outcome::Outcome,
     secret::SecretText,
     state::{Account, Device},
-    values::{Channel, FactorKind, PhoneNumber, Purpose},
+    values::{Channel, FactorKind, InvalidNumber, PhoneNumber, Purpose},
 };
 use serde::Deserialize;
 use vault::{Token, TokenKind};
@@ -56,7 +56,10 @@ pub(super) fn number(text: Option<&str>) -> Result<Option<PhoneNumber>, Refused>
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
     PhoneNumber::parse(text).map(Some).map_err(|error| {
         // What is a number and takes no texts is told apart from what is none.
-        let code = if error.0.contains("text messages") { Code::SmsBlockedNumber } else { Code::BadRequest };
+        let code = match error {
+            InvalidNumber::TakesNoTexts => Code::SmsBlockedNumber,
+            InvalidNumber::NoNumber => Code::BadRequest,
+        };
         Refused::new(code, format!("phone_number {error}."))
     })
 }

@@ -3,13 +3,13 @@
 use subtle::ConstantTimeEq;
 
 use super::{
+    rejections::{Mismatch, Tried},
     rules::{Rules, invalid},
-    totp::{self, Judged},
 };
 use crate::{
     decision::{Decision, Ruling},
     events::{CodeRejected, Event, MethodLocked, RecoveryCodeUsed, RejectionReason, VerificationSucceeded},
-    evidence::{Fact, Need},
+    evidence::{EnteredCodeHash, ImportedCode},
     ids::{MethodId, VerificationId},
     limits,
     outcome::{Outcome, Refusal, Verified},
@@ -160,14 +160,14 @@ impl Rules<'_> {
         };
         let entered = super::codes::digits(code, usize::from(parameters.digits))?;
         self.not_locked(FactorKind::Totp)?;
-        match totp::judge(secret, *parameters, *last_step, &entered, self.context.clock, self.context.policy) {
-            Judged::Accepted { step } => {
-                Ok(Judgement::Right(Proof { totp_step: Some(step), ..Proof::of(FactorKind::Totp, Some(method_id)) }))
+        Ok(match self.totp_step(secret, *parameters, *last_step, entered)? {
+            Ok(step) => {
+                Judgement::Right(Proof { totp_step: Some(step), ..Proof::of(FactorKind::Totp, Some(method_id)) })
             }
-            Judged::Rejected { reason, drift } => {
-                Ok(Judgement::Wrong(self.wrong(id, verification, FactorKind::Totp, Some(method_id), reason, drift)))
+            Err(mismatch) => {
+                Judgement::Wrong(self.wrong(id, verification, FactorKind::Totp, Some(method_id), mismatch))
             }
-        }
+        })
     }
 
     fn judge_sent(
@@ -185,36 +185,30 @@ impl Rules<'_> {
         if self.code_matches(issued.challenge, &entered)? {
             Ok(Judgement::Right(Proof::of(kind, method_id)))
         } else {
-            Ok(Judgement::Wrong(self.wrong(id, verification, kind, method_id, RejectionReason::Wrong, None)))
+            let mismatch = RejectionReason::Wrong.into();
+            Ok(Judgement::Wrong(self.wrong(id, verification, kind, method_id, mismatch)))
         }
     }
 
     /// A wrong TOTP, SMS or email code: one more in a row for its kind and for the account.
     fn wrong(
         &self,
-        verification_id: VerificationId,
+        id: VerificationId,
         verification: &Verification,
         kind: FactorKind,
         method_id: Option<MethodId>,
-        reason: RejectionReason,
-        clock_drift_steps: Option<i32>,
+        mismatch: Mismatch,
     ) -> Decision {
         let policy = self.context.policy;
         let in_a_row = self.state.locks.of(kind).map_or(0, |lock| lock.failures_at(self.now())).saturating_add(1);
         let most = if kind == FactorKind::Totp { policy.totp_attempts } else { policy.code_attempts };
         let account_failures = self.state.account_failures.saturating_add(1);
+        let (tried, failures) = (verification.tried(id, kind, method_id), verification.failures.saturating_add(1));
         let rejected = CodeRejected {
-            verification_id,
-            purpose: verification.purpose,
-            kind,
-            method_id,
-            reason,
-            verification_failures: verification.failures.saturating_add(1),
             kind_failures: in_a_row,
             account_failures,
             account_locked: account_failures >= policy.account_cap,
-            ended: false,
-            clock_drift_steps,
+            ..self.code_rejected(tried, mismatch, failures)
         };
         let mut events: Vec<Event> = vec![rejected.into()];
         let locked_until = (in_a_row >= most).then(|| self.now().plus(policy.lock_lasts));
@@ -257,21 +251,9 @@ impl Rules<'_> {
             Some(_) => RejectionReason::Replayed,
             None => RejectionReason::Wrong,
         };
-        let rejected = CodeRejected {
-            verification_id,
-            purpose: verification.purpose,
-            kind: FactorKind::RecoveryCode,
-            method_id: None,
-            reason,
-            verification_failures: failures,
-            kind_failures: 0,
-            account_failures: self.state.account_failures,
-            account_locked: self.state.account_locked,
-            ended: failures >= self.context.policy.recovery_code_attempts,
-            clock_drift_steps: None,
-        };
-        let refusal = Refusal::WrongCode { fail_count: failures, locked_until: None };
-        Ok(Judgement::Wrong(Decision::reject(vec![rejected.into()], refusal)))
+        let tried = verification.tried(verification_id, FactorKind::RecoveryCode, None);
+        let most = Some(self.context.policy.recovery_code_attempts);
+        Ok(Judgement::Wrong(self.rejected_alone(tried, reason.into(), failures, most)))
     }
 
     /// Where in the set the entered code stands. Every hash is compared, in constant time.
@@ -279,10 +261,7 @@ impl Rules<'_> {
         let mut place = None;
         match &set.codes {
             RecoveryCodes::Ours(Personal::Known(hashes)) => {
-                let need = Need::RecoveryCodeHash { set: hashes.clone(), entered: entered.clone() };
-                let Fact::RecoveryCodeHash(hash) = self.context.evidence.fact(need)? else {
-                    return Err(Refusal::Conflict.into());
-                };
+                let hash = self.answer(EnteredCodeHash { set: hashes.clone(), entered: entered.clone() })?;
                 for (index, known) in (0..).zip(&hashes.hashes) {
                     if bool::from(known.0.ct_eq(&hash.0)) {
                         place = Some(index);
@@ -290,11 +269,7 @@ impl Rules<'_> {
                 }
             }
             RecoveryCodes::Imported(Personal::Known(hashes)) => {
-                let need = Need::ImportedCode { hashes: hashes.clone(), entered: entered.clone() };
-                let Fact::ImportedCode(found) = self.context.evidence.fact(need)? else {
-                    return Err(Refusal::Conflict.into());
-                };
-                place = *found;
+                place = *self.answer(ImportedCode { hashes: hashes.clone(), entered: entered.clone() })?;
             }
             RecoveryCodes::Ours(Personal::Erased) | RecoveryCodes::Imported(Personal::Erased) => {}
         }
@@ -371,6 +346,13 @@ pub(super) fn proved(
         .into(),
     );
     events
+}
+
+impl Verification {
+    /// A code that was tried for it.
+    pub(super) fn tried(&self, id: VerificationId, kind: FactorKind, method_id: Option<MethodId>) -> Tried {
+        Tried { verification_id: id, purpose: self.purpose, kind, method_id }
+    }
 }
 
 fn methods_may_prove(verification: &Verification) -> Ruling<()> {

@@ -175,7 +175,7 @@ impl Rules<'_> {
         events.extend(proved(id, verification, proof, usable_until, false));
         let after =
             events.iter().fold(self.state.clone(), |state, event| evolve::evolve(state, event, self.context.now));
-        let then = Rules { state: &after, context: self.context };
+        let then = Rules { state: &after, ..*self };
         let verified = Verified { verification_id: id, usable_until, session: None, recovery_codes_remaining };
         let decision = match act {
             Act::DisableMethod { method_id } => then.disable_method(method_id.ok_or(Refusal::NotFound)?, Some(id))?,

@@ -8,6 +8,7 @@ use crate::{
     limits,
     outcome::{CodeSent, Outcome, Refusal},
     personal::Personal,
+    secret::{Secret, SecretText},
     state::{Device, Enrollment, IssuedCode, Progress, Verification},
     time::{Seconds, Timestamp},
     values::{
@@ -20,10 +21,9 @@ pub(super) fn sent(sent_to: String, expires_at: Timestamp, resend_after: Timesta
 }
 
 /// What was entered, when it has the shape of a code of this many digits. The shape is no secret.
-pub(super) fn digits(code: &EnteredCode, count: usize) -> Ruling<zeroize::Zeroizing<String>> {
-    let entered: zeroize::Zeroizing<String> =
-        zeroize::Zeroizing::new(code.expose().chars().filter(|c| !is_separator(*c)).collect());
-    if entered.len() == count && entered.bytes().all(|b| b.is_ascii_digit()) {
+pub(super) fn digits(code: &EnteredCode, count: usize) -> Ruling<SecretText> {
+    let entered: SecretText = Secret::new(code.expose().chars().filter(|c| !is_separator(*c)).collect());
+    if entered.expose().len() == count && entered.expose().bytes().all(|b| b.is_ascii_digit()) {
         Ok(entered)
     } else {
         Err(invalid("code", &format!("must have {count} digits")).into())
@@ -269,8 +269,7 @@ impl Rules<'_> {
         channel: Channel,
         method_id: Option<MethodId>,
     ) -> Ruling<&'b IssuedCode> {
-        let code = last_code(codes, channel, method_id)
-            .ok_or_else(|| invalid("code", "no code was sent this way: ask for one first"))?;
+        let code = last_code(codes, channel, method_id).ok_or(Refusal::NoCodeSent)?;
         if self.now() < code.expires_at { Ok(code) } else { Err(Refusal::CodeExpired.into()) }
     }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{
+    rejections::Tried,
     rules::{Rules, invalid},
-    totp::{self, Judged},
 };
 use crate::{
     commands::TotpParameters,
     decision::{Decision, Ruling},
     events::{
-        CodeRejected, Event, MethodEnabled, RecoveryCodesGenerated, RejectionReason, RevocationReason,
-        SmsEnrollmentStarted, TotpEnrollmentStarted, TwoFactorEnabled,
+        Event, MethodEnabled, RecoveryCodesGenerated, RejectionReason, RevocationReason, SmsEnrollmentStarted,
+        TotpEnrollmentStarted, TwoFactorEnabled,
     },
     ids::{MethodId, VerificationId},
     outcome::{MethodView, Outcome, Refusal, TotpEnrollment},
@@ -196,13 +196,13 @@ impl Rules<'_> {
         enrollment: &Enrollment,
         code: &EnteredCode,
     ) -> Ruling<Result<Option<u64>, Decision>> {
-        let (reason, drift) = match &enrollment.device {
+        let mismatch = match &enrollment.device {
             Device::Totp { secret, parameters, last_step } => {
                 let secret = secret.known().ok_or(Refusal::NotFound)?;
                 let entered = super::codes::digits(code, usize::from(parameters.digits))?;
-                match totp::judge(secret, *parameters, *last_step, &entered, self.context.clock, self.context.policy) {
-                    Judged::Accepted { step } => return Ok(Ok(Some(step))),
-                    Judged::Rejected { reason, drift } => (reason, drift),
+                match self.totp_step(secret, *parameters, *last_step, entered)? {
+                    Ok(step) => return Ok(Ok(Some(step))),
+                    Err(mismatch) => mismatch,
                 }
             }
             Device::Sms { .. } => {
@@ -211,25 +211,17 @@ impl Rules<'_> {
                 if self.code_matches(issued.challenge, &entered)? {
                     return Ok(Ok(None));
                 }
-                (RejectionReason::Wrong, None)
+                RejectionReason::Wrong.into()
             }
         };
-        let failures = enrollment.failures.saturating_add(1);
-        let rejected = CodeRejected {
+        let tried = Tried {
             verification_id: enrollment.verification_id,
             purpose: Purpose::Enroll,
             kind: enrollment.device.kind().factor(),
             method_id: Some(method_id),
-            reason,
-            verification_failures: failures,
-            kind_failures: 0,
-            account_failures: self.state.account_failures,
-            account_locked: self.state.account_locked,
-            ended: failures >= enrollment.attempts,
-            clock_drift_steps: drift,
         };
-        let refusal = Refusal::WrongCode { fail_count: failures, locked_until: None };
-        Ok(Err(Decision::reject(vec![rejected.into()], refusal)))
+        let failures = enrollment.failures.saturating_add(1);
+        Ok(Err(self.rejected_alone(tried, mismatch, failures, Some(enrollment.attempts))))
     }
 
     pub(super) fn enabled(

@@ -18,14 +18,6 @@ impl Rules<'_> {
         self.state.method_view(id, self.now()).ok_or_else(|| Refusal::NotFound.into())
     }
 
-    pub(super) fn relabel_method(&self, method_id: MethodId, label: &Label) -> Ruling {
-        self.change_method(method_id, Some(label), false)
-    }
-
-    pub(super) fn set_primary_method(&self, method_id: MethodId) -> Ruling {
-        self.change_method(method_id, None, true)
-    }
-
     /// Both, or nothing: what was asked for together is one decision.
     pub(super) fn change_method(&self, method_id: MethodId, label: Option<&Label>, make_primary: bool) -> Ruling {
         self.credential()?;

@@ -1,7 +1,7 @@
 //! The rules of an account, one use case per file. Each rule reads top to bottom: who may ask, what the
 //! state must be, what the limits say, what the evidence shows, what happened.
 //!
-//! A rule that misses a fact stops with a `Need` (`?`), so that `prepare` and `decide` are one text.
+//! A rule that misses a fact stops with a `Need` (`?`), and runs from the top once it is there.
 
 mod access_tokens;
 mod attempts;
@@ -15,22 +15,24 @@ mod offers;
 mod password;
 mod queries;
 mod registration;
+mod rejections;
 mod rules;
 mod sign_in;
+mod strangers;
 mod support;
 mod totp;
 mod verification;
 
 pub use password::check_password;
 pub use queries::{AccountSummary, Presented};
-pub use totp::totp_code;
+pub use strangers::{means_no_account, reset_asked_at};
+pub use totp::{TotpAttempt, TotpVerdict, totp_code};
 
 use crate::{
     commands::Command,
     decision::{Context, Decider, Decision, Ruling, Stop},
     events::Event,
-    evidence::Need,
-    outcome::Refusal,
+    evidence::{Evidence, Need},
     state::Account,
     time::Timestamp,
 };
@@ -39,19 +41,11 @@ use rules::Rules;
 impl Decider for Account {
     type Command = Command;
 
-    fn prepare(&self, command: &Command, context: &Context<'_>) -> Option<Need> {
-        match rule(self, command, context) {
-            Err(Stop::Needs(need)) => Some(need),
-            _ => None,
-        }
-    }
-
-    fn decide(&self, command: &Command, context: &Context<'_>) -> Decision {
-        match rule(self, command, context) {
-            Ok(decision) => decision,
-            Err(Stop::Refused(refusal)) => Decision::refuse(refusal),
-            // The evidence is for another hash, set or code than the state now asks for.
-            Err(Stop::Needs(_)) => Decision::refuse(Refusal::Conflict),
+    fn decide(&self, command: &Command, context: &Context<'_>, evidence: &Evidence) -> Result<Decision, Need> {
+        match rule(Rules { state: self, context, evidence }, command) {
+            Ok(decision) => Ok(decision),
+            Err(Stop::Refused(refusal)) => Ok(Decision::refuse(refusal)),
+            Err(Stop::Needs(need)) => Err(need),
         }
     }
 
@@ -60,8 +54,7 @@ impl Decider for Account {
     }
 }
 
-fn rule(state: &Account, command: &Command, context: &Context<'_>) -> Ruling {
-    let rules = Rules { state, context };
+fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
     match command {
         Command::RegisterAccount { account_id, email, password, vouch_for_email } => {
             rules.register(*account_id, email, password.as_ref(), *vouch_for_email)
@@ -103,8 +96,6 @@ fn rule(state: &Account, command: &Command, context: &Context<'_>) -> Ruling {
         Command::ChangeMethod { method_id, label, make_primary } => {
             rules.change_method(*method_id, label.as_ref(), *make_primary)
         }
-        Command::RelabelMethod { method_id, label } => rules.relabel_method(*method_id, label),
-        Command::SetPrimaryMethod { method_id } => rules.set_primary_method(*method_id),
         Command::DisableMethod { method_id, verification_id } => rules.disable_method(*method_id, *verification_id),
         Command::RegenerateRecoveryCodes { verification_id } => rules.regenerate_recovery_codes(*verification_id),
         Command::UnlockMethod { kind, reason } => rules.unlock(*kind, reason),

@@ -8,14 +8,14 @@ use subtle::ConstantTimeEq;
 
 use super::{
     enrollment::default_label,
+    rejections::{Mismatch, Tried},
     rules::Rules,
-    totp::{self, Judged},
 };
 use crate::{
     commands::TotpParameters,
     decision::{Decision, Ruling},
-    events::{CodeRejected, TotpEnrollmentStarted},
-    evidence::{Fact, Need},
+    events::TotpEnrollmentStarted,
+    evidence::OfferedTotpKey,
     ids::VerificationId,
     outcome::{Outcome, Refusal, TotpEnrollment},
     personal::Personal,
@@ -31,17 +31,15 @@ const TAKEN: u64 = 2;
 const KNOWN: u64 = 4;
 
 impl Rules<'_> {
+    /// By the stream's own time, unlike the code of the app: no clock but ours tells the half-hour, and where that
+    /// was set back, a key that was handed out is still taken and one that has ended does not come back.
     fn half_hour(&self) -> u64 {
         self.now().as_seconds() / u64::from(HALF_HOUR.0)
     }
 
     fn offered_key(&self, half_hour: u64) -> Ruling<&TotpSecret> {
         let account_id = self.state.id.ok_or(Refusal::NotFound)?;
-        let need = Need::OfferedTotpKey { account_id, method_id: self.next_method_id(), half_hour };
-        match self.context.evidence.fact(need)? {
-            Fact::OfferedTotpKey(secret) => Ok(secret),
-            _ => Err(Refusal::Conflict.into()),
-        }
+        self.answer(OfferedTotpKey { account_id, method_id: self.next_method_id(), half_hour })
     }
 
     pub(super) fn offer_totp_key(&self) -> Ruling {
@@ -68,9 +66,9 @@ impl Rules<'_> {
         let device = Device::Totp { secret: Personal::Known(secret.clone()), parameters, last_step: None };
         self.not_on_file(&device)?;
         let entered = super::codes::digits(code, usize::from(parameters.digits))?;
-        let step = match totp::judge(secret, parameters, None, &entered, self.now(), self.context.policy) {
-            Judged::Accepted { step } => step,
-            Judged::Rejected { reason, drift } => return Ok(self.offer_rejected(authorization, reason, drift)),
+        let step = match self.totp_step(secret, parameters, None, entered)? {
+            Ok(step) => step,
+            Err(mismatch) => return Ok(self.offer_rejected(authorization, mismatch)),
         };
         let label = match label {
             Some(label) => label.clone(),
@@ -126,27 +124,15 @@ impl Rules<'_> {
 
     /// A wrong code counts for the authorization, since there is no enrollment yet: five end it. It counts toward
     /// no lock and no cap.
-    fn offer_rejected(
-        &self,
-        authorization: VerificationId,
-        reason: crate::events::RejectionReason,
-        clock_drift_steps: Option<i32>,
-    ) -> Decision {
+    fn offer_rejected(&self, authorization: VerificationId, mismatch: Mismatch) -> Decision {
         let so_far = self.state.verifications.get(&authorization).map_or(0, |authorization| authorization.failures);
-        let failures = so_far.saturating_add(1);
-        let rejected = CodeRejected {
+        let tried = Tried {
             verification_id: authorization,
             purpose: Purpose::Enroll,
             kind: FactorKind::Totp,
             method_id: Some(self.next_method_id()),
-            reason,
-            verification_failures: failures,
-            kind_failures: 0,
-            account_failures: self.state.account_failures,
-            account_locked: self.state.account_locked,
-            ended: failures >= self.context.policy.confirmation_attempts,
-            clock_drift_steps,
         };
-        Decision::reject(vec![rejected.into()], Refusal::WrongCode { fail_count: failures, locked_until: None })
+        let most = Some(self.context.policy.confirmation_attempts);
+        self.rejected_alone(tried, mismatch, so_far.saturating_add(1), most)
     }
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     commands::SecondFactor,
     decision::{Decision, Ruling},
-    events::{Event, PasswordSet, RevocationReason},
+    events::{CodeIssued, Event, PasswordSet, RevocationReason, VerificationStarted},
     ids::VerificationId,
     limits,
     outcome::{Outcome, Refusal, StartedVerification},
@@ -69,9 +69,7 @@ impl Rules<'_> {
         }
         let email = self.email()?;
         self.allowed(limits::confirmation_mail(&self.context.policy.limits, email, self.context.origin))?;
-        let expires_at = self.now().plus(self.context.policy.verification_lives);
-        let started = self.address_check(verification_id, Purpose::ResetPassword, None, None, expires_at);
-        let issued = self.first_mail(verification_id, Purpose::ResetPassword, email, false);
+        let (started, issued) = self.reset_asked_for(verification_id, email);
         let verification = super::evolve::started(&started, self.now());
         let outcome = StartedVerification {
             verification: self.state.view_of(verification_id, &verification, self.context.policy, self.now()),
@@ -79,6 +77,17 @@ impl Rules<'_> {
             sent: Some(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after)),
         };
         Ok(Decision::accept(vec![started.into(), issued.into()], Outcome::VerificationStarted(outcome)))
+    }
+
+    /// The verification of a reset and the order of its mail.
+    pub(super) fn reset_asked_for(
+        &self,
+        verification_id: VerificationId,
+        email: &EmailAddress,
+    ) -> (VerificationStarted, CodeIssued) {
+        let expires_at = self.now().plus(self.context.policy.verification_lives);
+        let started = self.address_check(verification_id, Purpose::ResetPassword, None, None, expires_at);
+        (started, self.first_mail(verification_id, Purpose::ResetPassword, email, false))
     }
 
     pub(super) fn reset_password(

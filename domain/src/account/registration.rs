@@ -4,8 +4,7 @@ use super::rules::{Rules, invalid};
 use crate::{
     decision::{Decision, Ruling},
     events::{
-        AccountRegistered, CodeRejected, EmailChanged, EmailVerified, Event, RejectionReason, RevocationReason,
-        VerificationStarted,
+        AccountRegistered, EmailChanged, EmailVerified, Event, RejectionReason, RevocationReason, VerificationStarted,
     },
     ids::{AccountId, VerificationId},
     limits,
@@ -157,21 +156,8 @@ impl Rules<'_> {
         verification: &Verification,
         reason: RejectionReason,
     ) -> Decision {
-        let failures = verification.failures.saturating_add(1);
-        let rejected = CodeRejected {
-            verification_id,
-            purpose: verification.purpose,
-            kind: FactorKind::Email,
-            method_id: None,
-            reason,
-            verification_failures: failures,
-            kind_failures: 0,
-            account_failures: self.state.account_failures,
-            account_locked: self.state.account_locked,
-            ended: verification.attempts.is_some_and(|most| failures >= most),
-            clock_drift_steps: None,
-        };
-        Decision::reject(vec![rejected.into()], Refusal::WrongCode { fail_count: failures, locked_until: None })
+        let tried = verification.tried(verification_id, FactorKind::Email, None);
+        self.rejected_alone(tried, reason.into(), verification.failures.saturating_add(1), verification.attempts)
     }
 
     pub(super) fn resend_email_code(&self) -> Ruling {

@@ -1,11 +1,12 @@
 //! What several rules ask: who is there, what the account's standing is, what the evidence says.
 
-use subtle::ConstantTimeEq;
-
 use crate::{
     decision::{Context, Ruling},
     events::{AccessTokenRevoked, Event, RevocationReason, SessionRevoked},
-    evidence::{Claim, Fact, FreshRecoveryCodes, Need},
+    evidence::{
+        AddressClaim, Allowance, Claim, Evidence, FreshRecoveryCodes, NewPasswordHash, NewRecoveryCodes,
+        NextAccountNumber, PasswordMatches, Question, SentCode,
+    },
     ids::{AccessTokenId, AccountNumber, SessionId, VerificationId},
     limits::Charge,
     outcome::Refusal,
@@ -15,11 +16,12 @@ use crate::{
     values::{Aal, Caller, Challenge, Credential, EmailAddress, PasswordHash, Purpose, Scope},
 };
 
-/// One state and one context: what every rule reads.
+/// One state, one context and what is known: what every rule reads.
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'a> {
     pub(super) state: &'a Account,
     pub(super) context: &'a Context<'a>,
+    pub(super) evidence: &'a Evidence,
 }
 
 pub(super) fn invalid(field: &str, detail: &str) -> Refusal {
@@ -122,65 +124,50 @@ impl Rules<'_> {
         verification.is_usable(purpose, credential, self.now())
     }
 
+    /// The answer to a question; without it the rule stops here.
+    pub(super) fn answer<Q: Question>(&self, question: Q) -> Ruling<&Q::Answer> {
+        Ok(self.evidence.answer_to(question)?)
+    }
+
     /// The limiter's word.
     pub(super) fn allowed(&self, charges: Vec<Charge>) -> Ruling<()> {
-        match self.context.evidence.fact(Need::Allowance(charges))? {
-            Fact::Allowance(Err(retry_after)) => Err(Refusal::RateLimited { retry_after: *retry_after }.into()),
-            Fact::Allowance(Ok(())) => Ok(()),
-            _ => Err(Refusal::Conflict.into()),
+        match self.answer(Allowance(charges))? {
+            Ok(()) => Ok(()),
+            Err(retry_after) => Err(Refusal::RateLimited { retry_after: *retry_after }.into()),
         }
     }
 
     pub(super) fn password_matches(&self, hash: &PasswordHash, entered: &SecretText) -> Ruling<bool> {
-        let need = Need::PasswordMatches { hash: hash.clone(), entered: entered.clone() };
-        match self.context.evidence.fact(need)? {
-            Fact::PasswordMatches(matches) => Ok(*matches),
-            _ => Err(Refusal::Conflict.into()),
-        }
+        Ok(*self.answer(PasswordMatches { hash: hash.clone(), entered: entered.clone() })?)
     }
 
     pub(super) fn password_hash(&self, new: &SecretText) -> Ruling<PasswordHash> {
-        match self.context.evidence.fact(Need::PasswordHash { new: new.clone() })? {
-            Fact::PasswordHash(hash) => Ok(hash.clone()),
-            _ => Err(Refusal::Conflict.into()),
-        }
+        Ok(self.answer(NewPasswordHash { new: new.clone() })?.clone())
     }
 
     /// Whether these are the digits of the code that was sent.
-    pub(super) fn code_matches(&self, challenge: Challenge, entered: &str) -> Ruling<bool> {
-        match self.context.evidence.fact(Need::Code(challenge))? {
-            Fact::Code(code) => Ok(code.expose().as_bytes().ct_eq(entered.as_bytes()).into()),
-            _ => Err(Refusal::Conflict.into()),
-        }
+    pub(super) fn code_matches(&self, challenge: Challenge, entered: &SecretText) -> Ruling<bool> {
+        // A secret's equality takes the same time wherever two differ.
+        Ok(self.answer(SentCode(challenge))? == entered)
     }
 
     pub(super) fn fresh_recovery_codes(&self) -> Ruling<FreshRecoveryCodes> {
-        let count = self.context.policy.recovery_codes;
-        match self.context.evidence.fact(Need::FreshRecoveryCodes { count })? {
-            Fact::FreshRecoveryCodes(fresh) => Ok(fresh.clone()),
-            _ => Err(Refusal::Conflict.into()),
-        }
+        Ok(self.answer(NewRecoveryCodes { count: self.context.policy.recovery_codes })?.clone())
     }
 
     /// The number that the account to be is given.
     pub(super) fn account_number(&self) -> Ruling<AccountNumber> {
-        match self.context.evidence.fact(Need::AccountNumber)? {
-            Fact::AccountNumber(number) => Ok(*number),
-            _ => Err(Refusal::Conflict.into()),
-        }
+        Ok(*self.answer(NextAccountNumber)?)
     }
 
     /// Whether the account holds the address now. Evidence is good for half the time after which a claim
     /// that was not completed may be taken over.
     pub(super) fn claims(&self, email: &EmailAddress) -> Ruling<bool> {
-        match self.context.evidence.fact(Need::EmailClaim(email.clone()))? {
-            Fact::EmailClaim(Claim::HeldByAnother) => Ok(false),
-            Fact::EmailClaim(Claim::Held { at })
-                if self.now().seconds_since(*at) < self.context.policy.claim_takeover_after.0.div_ceil(2) =>
-            {
-                Ok(true)
-            }
-            _ => Err(Refusal::Conflict.into()),
+        let good_for = self.context.policy.claim_takeover_after.0.div_ceil(2);
+        match *self.answer(AddressClaim(email.clone()))? {
+            Claim::HeldByAnother => Ok(false),
+            Claim::Held { at } if self.now().seconds_since(at) < good_for => Ok(true),
+            Claim::Held { .. } => Err(Refusal::Conflict.into()),
         }
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decision::{Context, Decider, Decision},
     events::{CodeDelivered, CodeDeliveryFailed, CodeDispatched, Event, SendOutcomeUnknown, SendStarted},
+    evidence::{Evidence, Need},
     ids::{AccountId, EventId, VerificationId},
     outcome::{NextTry, Outcome, Refusal},
     time::{Seconds, Timestamp},
@@ -180,7 +181,25 @@ pub enum DeliveryCommand {
 impl Decider for Delivery {
     type Command = DeliveryCommand;
 
-    fn decide(&self, command: &DeliveryCommand, context: &Context<'_>) -> Decision {
+    fn decide(&self, command: &DeliveryCommand, context: &Context<'_>, _: &Evidence) -> Result<Decision, Need> {
+        Ok(self.rule(command, context))
+    }
+
+    fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
+        let Some((attempt, state)) = AttemptState::after(event) else { return self };
+        if let Event::SendStarted(started) = event {
+            let (provider, deadline) = (started.provider.clone(), started.deadline);
+            self.attempts.push(Attempt { attempt, provider, started_at: at, deadline, state });
+        } else if let Some(last) = self.attempts.last_mut().filter(|last| last.attempt == attempt) {
+            last.state = state;
+        }
+        self.unknown = self.unknown.saturating_add(u32::from(state == AttemptState::Unknown));
+        self
+    }
+}
+
+impl Delivery {
+    fn rule(&self, command: &DeliveryCommand, context: &Context<'_>) -> Decision {
         if *context.caller != Caller::Worker {
             return Decision::refuse(Refusal::Forbidden);
         }
@@ -208,20 +227,6 @@ impl Decider for Delivery {
         }
     }
 
-    fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
-        let Some((attempt, state)) = AttemptState::after(event) else { return self };
-        if let Event::SendStarted(started) = event {
-            let (provider, deadline) = (started.provider.clone(), started.deadline);
-            self.attempts.push(Attempt { attempt, provider, started_at: at, deadline, state });
-        } else if let Some(last) = self.attempts.last_mut().filter(|last| last.attempt == attempt) {
-            last.state = state;
-        }
-        self.unknown = self.unknown.saturating_add(u32::from(state == AttemptState::Unknown));
-        self
-    }
-}
-
-impl Delivery {
     /// The last try.
     pub fn last(&self) -> Option<&Attempt> {
         self.attempts.last()

@@ -44,6 +44,10 @@ impl EmailAddress {
         }
         Ok(Self(format!("{local}@{}", host.to_ascii_lowercase())))
     }
+    /// An address that nobody has (RFC 2606): what stands where there is none.
+    pub(crate) fn of_nobody() -> Self {
+        Self("nobody@example.org".to_owned())
+    }
     /// The address as mail is sent to it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,6 +70,25 @@ impl fmt::Debug for EmailAddress {
     }
 }
 
+/// Why a text is no phone number that can be enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", InvalidValue::from(*self))]
+pub enum InvalidNumber {
+    /// It is no number, or none of its country's plan.
+    NoNumber,
+    /// It is one, but it takes no texts, or such as cost their sender extra.
+    TakesNoTexts,
+}
+
+impl From<InvalidNumber> for InvalidValue {
+    fn from(invalid: InvalidNumber) -> Self {
+        Self(match invalid {
+            InvalidNumber::NoNumber => "must be a phone number in international form such as +436601234567",
+            InvalidNumber::TakesNoTexts => "must be a mobile number that can receive text messages",
+        })
+    }
+}
+
 /// A phone number in E.164: `+` and up to 15 digits, valid in its country and able to receive SMS.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -75,9 +98,8 @@ impl PhoneNumber {
     /// Reads a number in E.164. Refused: what is invalid in its country's plan, and types that
     /// cannot receive a text or cost the sender extra (premium rate, shared cost, toll free, personal
     /// numbers that forward at the sender's cost, pagers, satellite phones …).
-    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        const INVALID: InvalidValue =
-            InvalidValue("must be a phone number in international form such as +436601234567");
+    pub fn parse(text: &str) -> Result<Self, InvalidNumber> {
+        const INVALID: InvalidNumber = InvalidNumber::NoNumber;
         let text = text.trim();
         let digits = text.strip_prefix('+').ok_or(INVALID)?;
         if !(7..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -94,7 +116,7 @@ impl PhoneNumber {
         // Satellite phones and "global networks" (+870, +881 to +883) belong to no country and cost like it: they
         // are where stolen texts are sent.
         if !takes_texts || number.country().id().is_none() {
-            return Err(InvalidValue("must be a mobile number that can receive text messages"));
+            return Err(InvalidNumber::TakesNoTexts);
         }
         Ok(Self(text.to_owned()))
     }

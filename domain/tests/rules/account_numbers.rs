@@ -3,7 +3,7 @@
 use domain::{
     commands::Command,
     events::*,
-    evidence::Need,
+    evidence::NextAccountNumber,
     ids::{AccountNumber, StreamId},
     numbers::{AccountNumbers, ReserveNumbers},
     outcome::{Outcome, Refusal},
@@ -44,7 +44,7 @@ fn whoever_registers_is_given_a_number_and_keeps_it() {
         vouch_for_email: false,
     };
     let told = nothing_yet().when(command);
-    assert!(told.asked.contains(&Need::AccountNumber));
+    assert!(told.asked.contains(&NextAccountNumber.into()));
     assert_eq!(event_of!(told, AccountRegistered).number, Some(AccountNumber(7)));
     assert_eq!(told.scene.state.number, Some(AccountNumber(7)));
     let erased = told.next().then_at(START, [AccountErased { verification_id: None }.into()]);

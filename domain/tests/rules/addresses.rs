@@ -3,7 +3,7 @@
 use domain::{
     commands::Command,
     events::*,
-    evidence::{Claim, Need},
+    evidence::{AddressClaim, Claim},
     limits::LimitName,
     outcome::{Outcome, Refusal},
     personal::Personal,
@@ -58,7 +58,7 @@ fn the_code_changes_the_address_and_ends_other_sessions() {
     let changed = EmailChanged { email: Personal::Known(new_email()), verification_id: CHECK };
     let ended = SessionRevoked { session_ids: vec![OTHER_SESSION], reason: RevocationReason::EmailChanged };
     let told = told.then([changed.into(), ended.into()]).telling(&Outcome::EmailVerified);
-    assert!(told.asked.contains(&Need::EmailClaim(new_email())));
+    assert!(told.asked.contains(&AddressClaim(new_email()).into()));
     assert_eq!(told.scene.state.summary(START).unwrap().email.as_deref(), Some("ada@example.org"));
     told.next().when(confirm(&digits(&MAIL))).refused(Refusal::Conflict);
 }

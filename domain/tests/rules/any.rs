@@ -444,8 +444,9 @@ impl Any {
             17 => Command::StartTotpEnrollment,
             18 => Command::StartSmsEnrollment { phone_number: self.number() },
             19 => Command::EnableMethod { method_id, code, label: self.option(|_| label("x")) },
-            20 => Command::RelabelMethod { method_id, label: label("x") },
-            21 => Command::SetPrimaryMethod { method_id },
+            20 | 21 => {
+                Command::ChangeMethod { method_id, label: self.option(|_| label("x")), make_primary: self.bool() }
+            }
             22 => Command::DisableMethod { method_id, verification_id: some_id },
             23 => Command::RegenerateRecoveryCodes { verification_id: some_id },
             24 => Command::UnlockMethod { kind: self.option(Self::kind), reason: text("x") },
@@ -477,7 +478,6 @@ impl Any {
             31 => self.of(&[
                 Command::OfferTotpKey,
                 Command::EnableOfferedTotp { secret: TotpSecret::new(vec![1; 20]), code, label: None },
-                Command::ChangeMethod { method_id, label: Some(label("y")), make_primary: true },
             ]),
             _ => Command::ImportAccount {
                 import: Box::new(AccountImport {

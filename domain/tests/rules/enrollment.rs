@@ -439,3 +439,11 @@ fn a_code_of_another_shape_is_refused() {
     enrolling_an_app().when(enable(1, "12345")).refused_for("code");
     enrolling_a_phone().when(enable(1, "1234567")).refused_for("code").needing_nothing();
 }
+
+#[test]
+fn after_the_clock_was_set_back_an_enrollment_takes_the_code_that_the_app_shows_now() {
+    let set_back = START.minus(Seconds::hours(1));
+    let scene = enrolling_an_app().while_the_clock_shows(set_back);
+    scene.clone().when(enable(1, &code_at(1, START))).wrong_code(1);
+    scene.when(enable(1, &code_at(1, set_back))).accepted();
+}

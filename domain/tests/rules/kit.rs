@@ -1,5 +1,5 @@
-//! Given what happened, when someone asks, then this follows. The kit plays `execute`: it asks what a
-//! decision needs, finds it out with fakes, decides, and folds the events.
+//! Given what happened, when someone asks, then this follows. The kit plays `execute`: it drives the rule, finds out
+//! with fakes what the decision needs, and folds the events.
 
 use std::fmt::Debug;
 
@@ -8,8 +8,9 @@ use domain::{
     decision::{Context, Decider, Decision},
     entropy::Entropy,
     events::{Event, RecoveryCodeHash, RecoveryCodeHashes},
-    evidence::{Claim, Evidence, Fact, FreshRecoveryCodes, Need},
+    evidence::{Claim, Evidence, Fact, FreshRecoveryCodes, Need, Question},
     ids::AccountNumber,
+    inquiry::{self, NeverEnough},
     limits::{Charge, LimitName},
     outcome::{Outcome, Refusal},
     policy::Policy,
@@ -160,63 +161,70 @@ impl<D: Decider> Scene<D> {
     /// The command runs, as `execute` runs it.
     #[expect(clippy::needless_pass_by_value, reason = "so that a test reads as a sentence")]
     pub fn when(mut self, command: D::Command) -> Told<D> {
-        let (entropy, mut evidence, mut asked) = (self.entropy(), Evidence::new(), Vec::new());
-        let decide = |state: &D, evidence: &Evidence, scene: &Self| -> (Option<Need>, Decision) {
-            let context = Context {
-                now: scene.now,
-                clock: scene.clock.unwrap_or(scene.now),
-                caller: &scene.caller,
-                origin: &scene.origin,
-                policy: &scene.policy,
-                entropy: &entropy,
-                evidence,
-            };
-            (state.prepare(&command, &context), state.decide(&command, &context))
+        let (entropy, mut evidence) = (self.entropy(), Evidence::new());
+        let context = Context {
+            now: self.now,
+            clock: self.clock.unwrap_or(self.now),
+            caller: &self.caller,
+            origin: &self.origin,
+            policy: &self.policy,
+            entropy: &entropy,
         };
-        while let (Some(need), unprepared) = decide(&self.state, &evidence, &self) {
-            // Deciding without the evidence is never mistaken for a decision.
-            assert_eq!(unprepared, Decision::refuse(Refusal::Conflict));
-            let fact = self.find_out(&need);
-            asked.push(need.clone());
-            evidence.add(need, fact);
-            assert!(asked.len() < 100, "it needs for ever");
-        }
-        let (_, decision) = decide(&self.state, &evidence, &self);
-        assert_eq!(decision, decide(&self.state, &evidence, &self).1, "deciding again gives the same decision");
+        let (mut needs, mut judged): (Vec<Need>, _) = (Vec::new(), 0);
+        let find_out = |need: Need| -> Result<Fact, NeverEnough> {
+            assert!(!needs.contains(&need), "what is known is not asked again: {need:?}");
+            needs.push(need.clone());
+            judged += u32::from(matches!(need, Need::TotpAttempt(_)));
+            Ok(self.find_out(need))
+        };
+        let decision = inquiry::decided(&self.state, &command, &context, &mut evidence, find_out).unwrap();
+        let again = self.state.decide(&command, &context, &evidence);
+        assert_eq!(again.as_ref(), Ok(&decision), "deciding again gives the same decision");
         self.state = decision.events.iter().fold(self.state, |state, event| state.evolve(event, self.now));
         self.commands += 1;
-        Told { scene: self, decision, asked }
+        let asked = needs.into_iter().filter(|need| !matches!(need, Need::TotpAttempt(_))).collect();
+        Told { scene: self, decision, asked, judged }
     }
 
-    fn find_out(&self, need: &Need) -> Fact {
+    fn find_out(&self, need: Need) -> Fact {
         match need {
-            Need::PasswordMatches { hash, entered } => Fact::PasswordMatches(*hash == password_hash(entered.expose())),
-            Need::PasswordHash { new } => Fact::PasswordHash(password_hash(new.expose())),
-            Need::Code(challenge) => Fact::Code(entered(&digits(challenge))),
-            Need::RecoveryCodeHash { set, entered } => {
-                Fact::RecoveryCodeHash(recovery_hash(&set.salt, entered.expose()))
+            Need::PasswordMatches(question) => {
+                let matches = question.hash == password_hash(question.entered.expose());
+                question.answered(matches)
             }
-            Need::FreshRecoveryCodes { count } => {
-                let (codes, hashes) = recovery_codes(&format!("salt {}", self.commands), *count);
-                Fact::FreshRecoveryCodes(FreshRecoveryCodes {
-                    codes: codes.into_iter().map(Secret::new).collect(),
-                    hashes,
-                })
+            Need::NewPasswordHash(question) => {
+                let hash = password_hash(question.new.expose());
+                question.answered(hash)
             }
-            Need::Allowance(charges) => {
-                let refused = charges.iter().any(|charge| Some(charge.name) == self.full);
-                Fact::Allowance(if refused { Err(LIMITER_WAIT) } else { Ok(()) })
+            Need::SentCode(question) => {
+                let code = entered(&digits(&question.0));
+                question.answered(code)
             }
-            Need::ImportedCode { hashes, entered } => {
-                let place = hashes.iter().position(|hash| *hash == password_hash(entered.expose()).0);
-                Fact::ImportedCode(place.map(|place| u32::try_from(place).unwrap()))
+            Need::TotpAttempt(attempt) => attempt.judged(),
+            Need::EnteredCodeHash(question) => {
+                let hash = recovery_hash(&question.set.salt, question.entered.expose());
+                question.answered(hash)
             }
-            Need::OfferedTotpKey { account_id, method_id, half_hour } => {
-                let key = Sha256::digest(format!("{account_id} {method_id} {half_hour}"));
-                Fact::OfferedTotpKey(TotpSecret::new(key[..20].to_vec()))
+            Need::NewRecoveryCodes(question) => {
+                let (codes, hashes) = recovery_codes(&format!("salt {}", self.commands), question.count);
+                let codes = codes.into_iter().map(Secret::new).collect();
+                question.answered(FreshRecoveryCodes { codes, hashes })
             }
-            Need::AccountNumber => Fact::AccountNumber(AccountNumber(7)),
-            Need::EmailClaim(_) => Fact::EmailClaim(self.claim),
+            Need::Allowance(question) => {
+                let refused = question.0.iter().any(|charge| Some(charge.name) == self.full);
+                question.answered(if refused { Err(LIMITER_WAIT) } else { Ok(()) })
+            }
+            Need::ImportedCode(question) => {
+                let entered = password_hash(question.entered.expose()).0;
+                let place = question.hashes.iter().position(|hash| *hash == entered);
+                question.answered(place.map(|place| u32::try_from(place).unwrap()))
+            }
+            Need::OfferedTotpKey(question) => {
+                let of = format!("{} {} {}", question.account_id, question.method_id, question.half_hour);
+                question.answered(TotpSecret::new(Sha256::digest(of)[..20].to_vec()))
+            }
+            Need::NextAccountNumber(question) => question.answered(AccountNumber(7)),
+            Need::AddressClaim(question) => question.answered(self.claim),
         }
     }
 }
@@ -227,6 +235,8 @@ pub struct Told<D: Decider> {
     pub scene: Scene<D>,
     pub decision: Decision,
     pub asked: Vec<Need>,
+    /// How many codes of authenticator apps were judged.
+    pub judged: u32,
 }
 
 impl<D: Decider> Told<D> {
@@ -302,7 +312,7 @@ impl<D: Decider> Told<D> {
     }
     pub fn charges(&self) -> Vec<Charge> {
         let charges = self.asked.iter().filter_map(|need| match need {
-            Need::Allowance(charges) => Some(charges.clone()),
+            Need::Allowance(allowance) => Some(allowance.0.clone()),
             _ => None,
         });
         charges.flatten().collect()

@@ -226,7 +226,7 @@ fn nothing_of_the_digits_shows_before_they_are_compared() {
 fn a_code_that_was_never_sent_is_asked_for_first() {
     let scene = given(an_account_with_both().into_iter().chain([signing_in(CHECK)])).by(CHECKED);
     for kind in [FactorKind::Sms, FactorKind::Email] {
-        scene.clone().when(submit(CHECK, kind, "123456")).refused_for("code").needing_nothing();
+        scene.clone().when(submit(CHECK, kind, "123456")).refused(Refusal::NoCodeSent).needing_nothing();
     }
 }
 

@@ -5,6 +5,7 @@ mod account_numbers;
 mod addresses;
 mod any;
 mod checks;
+mod deciding;
 mod deliveries;
 mod enrollment;
 mod folding;

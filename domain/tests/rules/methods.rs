@@ -25,6 +25,13 @@ fn authorized_to_remove(mut history: Vec<Event>) -> Scene<Account> {
     given(history).by(SIGNED_IN)
 }
 
+fn rename(id: u32, name: &str) -> Command {
+    Command::ChangeMethod { method_id: MethodId(id), label: Some(label(name)), make_primary: false }
+}
+fn prefer(id: u32) -> Command {
+    Command::ChangeMethod { method_id: MethodId(id), label: None, make_primary: true }
+}
+
 #[test]
 fn removing_a_method_ends_other_sessions_and_keeps_two_factor_on() {
     let told = authorized_to_remove(an_account_with_both()).when(disable(2, Some(CHECK)));
@@ -96,8 +103,8 @@ fn a_verification_that_named_its_target_removes_no_other_method() {
 fn a_method_that_is_not_there_is_not_found() {
     let scene = authorized_to_remove(an_account_with_both());
     scene.clone().when(disable(3, Some(CHECK))).refused(Refusal::NotFound);
-    scene.clone().when(Command::SetPrimaryMethod { method_id: MethodId(3) }).refused(Refusal::NotFound);
-    scene.when(Command::RelabelMethod { method_id: MethodId(3), label: label("x") }).refused(Refusal::NotFound);
+    scene.clone().when(prefer(3)).refused(Refusal::NotFound);
+    scene.when(rename(3, "x")).refused(Refusal::NotFound);
 }
 
 #[test]
@@ -114,24 +121,22 @@ fn removing_and_adding_again_gains_no_guesses() {
 #[test]
 fn a_method_gets_another_name_and_the_same_name_again_is_nothing_new() {
     let scene = given(an_account_with_totp()).by(SIGNED_IN);
-    let name = |text| Command::RelabelMethod { method_id: MethodId(1), label: label(text) };
     let renamed = MethodRelabelled { method_id: MethodId(1), label: Personal::Known(label("new phone")) };
-    let told = scene.when(name("new phone")).then([renamed.into()]);
+    let told = scene.when(rename(1, "new phone")).then([renamed.into()]);
     let Outcome::MethodChanged { method } = told.outcome() else { panic!("not changed") };
     assert_eq!(method.label.as_deref(), Some("new phone"));
-    told.next().when(name("new phone")).then([]);
+    told.next().when(rename(1, "new phone")).then([]);
 }
 
 #[test]
 fn another_method_becomes_primary_and_the_same_again_is_nothing_new() {
     let scene = given(an_account_with_both()).by(SIGNED_IN);
-    let choose = || Command::SetPrimaryMethod { method_id: MethodId(2) };
-    let told = scene.when(choose()).then([PrimaryMethodChanged { method_id: MethodId(2) }.into()]);
+    let told = scene.when(prefer(2)).then([PrimaryMethodChanged { method_id: MethodId(2) }.into()]);
     let Outcome::MethodChanged { method } = told.outcome() else { panic!("not changed") };
     assert!(method.is_primary);
     let scene = told.next();
     assert_eq!(scene.state.methods_view(START).iter().filter(|method| method.is_primary).count(), 1);
-    scene.when(choose()).then([]);
+    scene.when(prefer(2)).then([]);
 }
 
 #[test]
@@ -144,9 +149,8 @@ fn changing_methods_needs_a_credential_that_may() {
     ] {
         let scene = authorized_to_remove(an_account_with_both()).by(caller);
         scene.clone().when(disable(1, Some(CHECK))).refused(refusal.clone());
-        let relabel = Command::RelabelMethod { method_id: MethodId(1), label: label("x") };
-        scene.clone().when(relabel).refused(refusal.clone());
-        scene.clone().when(Command::SetPrimaryMethod { method_id: MethodId(2) }).refused(refusal.clone());
+        scene.clone().when(rename(1, "x")).refused(refusal.clone());
+        scene.clone().when(prefer(2)).refused(refusal.clone());
         scene.when(Command::RegenerateRecoveryCodes { verification_id: Some(CHECK) }).refused(refusal);
     }
 }

@@ -141,3 +141,15 @@ fn what_has_no_six_digits_is_no_code() {
     let key = offered(&scene);
     scene.when(add(&key, "12345")).refused_for("code");
 }
+
+#[test]
+fn after_the_clock_was_set_back_the_code_that_the_app_shows_now_adds_it() {
+    let set_back = START.minus(Seconds::hours(1));
+    // The key is of the stream's own time, which never goes backwards: what was offered is taken, and what has ended
+    // does not come back.
+    let scene = authorized_to_add().while_the_clock_shows(set_back);
+    let key = offered(&scene);
+    assert_eq!(key, offered(&authorized_to_add()));
+    scene.clone().when(add(&key, &code(&key, START))).wrong_code(1);
+    scene.when(add(&key, &code(&key, set_back))).accepted();
+}

@@ -80,7 +80,7 @@ fn what_is_not_shaped_like_one_is_refused_without_a_hash() {
 #[test]
 fn an_attempt_costs_one_hash_and_is_charged_to_its_source_before() {
     let told = signing_in_now().when(using(&codes()[0]));
-    assert!(matches!(told.asked[..], [Need::Allowance(_), Need::RecoveryCodeHash { .. }]));
+    assert!(matches!(told.asked[..], [Need::Allowance(_), Need::EnteredCodeHash(_)]));
     let told = told.charging(&[LimitName::RecoveryCodesPerSource]);
     assert!(told.charges()[0].refund_on_success && told.charges()[0].subject == "192.0.2.7");
     let full = signing_in_now().when_full(LimitName::RecoveryCodesPerSource).when(using(&codes()[0]));

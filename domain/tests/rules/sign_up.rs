@@ -60,7 +60,7 @@ fn signing_up_registers_the_account_and_mails_a_code() {
 #[test]
 fn signing_up_does_not_claim_the_address_or_ask_whether_it_is_taken() {
     let told = nothing_yet().when_claimed(Claim::HeldByAnother).when(sign_up(Some(PASSWORD), false)).accepted();
-    assert!(!told.asked.iter().any(|need| matches!(need, Need::EmailClaim(_))));
+    assert!(!told.asked.iter().any(|need| matches!(need, Need::AddressClaim(_))));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn the_address_is_claimed_only_with_the_right_code() {
     let (scene, code) = signed_up();
     let asks = |code: &str| {
         let told = scene.clone().when(confirm(code));
-        told.asked.iter().any(|need| matches!(need, Need::EmailClaim(_)))
+        told.asked.iter().any(|need| matches!(need, Need::AddressClaim(_)))
     };
     assert!(asks(&digits(&code)) && !asks(&other_than(&digits(&code))));
 }

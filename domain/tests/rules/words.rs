@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use domain::{
     commands::{AccountImport, Command},
-    evidence::Need,
+    evidence::{AddressClaim, Allowance, Need, PasswordMatches},
     ids::*,
     limits::{Charge, LimitName},
     outcome::{CodeSent, MethodView, OfferedMethod, TotpEnrollment},
@@ -352,10 +352,10 @@ fn debug_of_values_shows_nothing_personal() {
         limit: Limit { count: 1, window: Seconds(1) },
         refund_on_success: false,
     };
-    let needs = [
-        Need::PasswordMatches { hash: password_hash(PASSWORD), entered: Secret::new(PASSWORD.to_owned()) },
-        Need::EmailClaim(email()),
-        Need::Allowance(vec![charge]),
+    let needs: [Need; 3] = [
+        PasswordMatches { hash: password_hash(PASSWORD), entered: Secret::new(PASSWORD.to_owned()) }.into(),
+        AddressClaim(email()).into(),
+        Allowance(vec![charge]).into(),
     ];
     shows_nothing(&format!("{needs:?}"));
 }

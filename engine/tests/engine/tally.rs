@@ -3,6 +3,7 @@
 use domain::{
     decision::{Context, Decider, Decision},
     events::{EmailReleased, Event, RetentionApplied, RevocationReason},
+    evidence::{Evidence, Need},
     ids::{AccountId, StreamId},
     outcome::{Outcome, Refusal},
     time::Timestamp,
@@ -36,9 +37,9 @@ pub enum Ask {
 impl Decider for Tally {
     type Command = Ask;
 
-    fn decide(&self, command: &Ask, context: &Context<'_>) -> Decision {
+    fn decide(&self, command: &Ask, context: &Context<'_>, _: &Evidence) -> Result<Decision, Need> {
         let one = RetentionApplied { before: context.now }.into();
-        match command {
+        Ok(match command {
             Ask::Count => Decision::accept(vec![one], counted(self.count + 1)),
             Ask::Open => {
                 Decision::accept(vec![EmailReleased { reason: RevocationReason::Requested }.into()], Outcome::Done)
@@ -46,7 +47,7 @@ impl Decider for Tally {
             Ask::Enter if self.is_open => Decision::accept(Vec::new(), Outcome::Done),
             Ask::Enter => Decision::refuse(Refusal::Forbidden),
             Ask::Fail => Decision::reject(vec![one], Refusal::Conflict),
-        }
+        })
     }
 
     fn evolve(mut self, event: &Event, _at: Timestamp) -> Self {

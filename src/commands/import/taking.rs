@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use domain::{
     commands::{AccountImport, Command},
-    decision::{Context, Decider},
-    evidence::{Claim, Evidence, Fact, Need},
+    decision::Context,
+    evidence::{Claim, Evidence, Need, Question},
     ids::{AccountId, AccountNumber},
+    inquiry,
     outcome::Refusal,
     policy::Policy,
     state::{Account, Phase},
@@ -176,15 +177,18 @@ fn judged(
     account: Option<AccountId>,
     import: AccountImport,
 ) -> Result<Told, Failure> {
-    let (now, email) = (runtime.now(), import.email.clone());
+    let now = runtime.now();
     let command = Command::ImportAccount { import: Box::new(import) };
-    let mut evidence = Evidence::new();
-    evidence.add(Need::EmailClaim(email), Fact::EmailClaim(Claim::Held { at: now }));
-    evidence.add(Need::AccountNumber, Fact::AccountNumber(AccountNumber(1)));
     let entropy = runtime.entropy().map_err(Failure::other)?;
     let (caller, origin) = (&Caller::Operator, &Origin::default());
-    let context = Context { now, clock: now, caller, origin, policy, entropy: &entropy, evidence: &evidence };
-    Ok(match Account::default().decide(&command, &context).outcome {
+    let context = Context { now, clock: now, caller, origin, policy, entropy: &entropy };
+    let find_out = |need| match need {
+        Need::AddressClaim(question) => Ok(question.answered(Claim::Held { at: now })),
+        Need::NextAccountNumber(question) => Ok(question.answered(AccountNumber(1))),
+        _ => Err(Failure::other("an import needs nothing else")),
+    };
+    let decision = inquiry::decided(&Account::default(), &command, &context, &mut Evidence::new(), find_out)?;
+    Ok(match decision.outcome {
         Ok(_) => Told::Imported { account, weak },
         Err(refusal) => Told::Refused(refusal.to_string()),
     })

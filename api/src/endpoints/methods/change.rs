@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     endpoint::{About, Access, Kind},
-    extract::{Answers, Incoming, MethodNumber, OnAccount, field},
+    extract::{Incoming, MethodNumber, OnAccount, field},
     problem::{Code, Problem},
     shapes::{Answer, MethodShape, told},
     state::App,
@@ -44,19 +44,17 @@ pub(crate) async fn handler(
     MethodNumber(method_id): MethodNumber,
     incoming: Incoming<Request>,
 ) -> Result<Answer<Changed>, Problem> {
-    // Both are checked before one is carried out.
     let label = field("label", incoming.body.label.as_deref().map(Label::parse).transpose())?;
     if incoming.body.is_primary == Some(false) {
         return Err(Problem::invalid("is_primary", "can only be set to true"));
     }
-    let relabel = label.map(|label| ("label", Command::RelabelMethod { method_id, label }));
-    let prefer = incoming.body.is_primary.map(|_| ("primary", Command::SetPrimaryMethod { method_id }));
-    let mut answer = None;
-    for (part, command) in relabel.into_iter().chain(prefer) {
-        let request = incoming.request_part(&app, account.caller.clone(), Answers::Usual, part)?;
-        let executed = app.engine.execute(account.id, command, &request).await?;
-        answer = Some(told!(executed, "change_method", Outcome::MethodChanged { method } => method));
+    let make_primary = incoming.body.is_primary.is_some();
+    if label.is_none() && !make_primary {
+        return Err(Problem::invalid("label", "or `is_primary` is required"));
     }
-    let (method, reached) = answer.ok_or_else(|| Problem::invalid("label", "or `is_primary` is required"))?;
+    let command = Command::ChangeMethod { method_id, label, make_primary };
+    let request = incoming.request(&app, account.caller)?;
+    let executed = app.engine.execute(account.id, command, &request).await?;
+    let (method, reached) = told!(executed, "change_method", Outcome::MethodChanged { method } => method);
     Ok(Answer::ok(Changed { method: method.into() }).after(reached))
 }

@@ -246,6 +246,8 @@ impl Engine {
                 account_locked: false,
                 ended: failures >= most,
                 clock_drift_steps: None,
+                side: domain::values::Side::Others,
+                tell_owner: false,
             };
             state.evolve(&Event::from(rejected), at)
         })

@@ -19,7 +19,7 @@ use crate::{
     policy::Policy,
     state::{Account, Device, Enrollment},
     time::{Seconds, Timestamp},
-    values::{Channel, Credential, EnteredCode, FactorKind, Label, MethodKind, PhoneNumber, Purpose, TotpSecret},
+    values::{Channel, Credential, EnteredCode, FactorKind, Label, MethodKind, PhoneNumber, Purpose, Side, TotpSecret},
 };
 
 impl Rules<'_> {
@@ -227,6 +227,8 @@ impl Rules<'_> {
             account_locked: self.state.account_locked,
             ended: failures >= enrollment.attempts,
             clock_drift_steps: drift,
+            side: Side::Others,
+            tell_owner: false,
         };
         let refusal = Refusal::WrongCode { fail_count: failures, locked_until: None };
         Ok(Err(Decision::reject(vec![rejected.into()], refusal)))

@@ -21,7 +21,7 @@ use crate::{
     personal::Personal,
     state::{Device, Enrollment},
     time::{Seconds, Timestamp},
-    values::{EnteredCode, FactorKind, Label, Purpose, TotpSecret},
+    values::{EnteredCode, FactorKind, Label, Purpose, Side, TotpSecret},
 };
 
 const HALF_HOUR: Seconds = Seconds::minutes(30);
@@ -146,6 +146,8 @@ impl Rules<'_> {
             account_locked: self.state.account_locked,
             ended: failures >= self.context.policy.confirmation_attempts,
             clock_drift_steps,
+            side: Side::Others,
+            tell_owner: false,
         };
         Decision::reject(vec![rejected.into()], Refusal::WrongCode { fail_count: failures, locked_until: None })
     }

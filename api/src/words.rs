@@ -38,9 +38,10 @@ words! {
     ChannelWord = [Channel::Sms.factor().name(), Channel::Email.factor().name()];
     /// What a verification is for.
     PurposeWord = [
-        Purpose::ConfirmEmail.name(), Purpose::ChangeEmail.name(), Purpose::SignIn.name(), Purpose::AddMethod.name(),
-        Purpose::Enroll.name(), Purpose::DisableMethod.name(), Purpose::RegenerateRecoveryCodes.name(),
-        Purpose::EraseAccount.name(), Purpose::ResetPassword.name(), Purpose::StepUp.name(), Purpose::Open.name(),
+        Purpose::ConfirmEmail.name(), Purpose::ConfirmNewEmail.name(), Purpose::ChangeEmail.name(),
+        Purpose::SignIn.name(), Purpose::AddMethod.name(), Purpose::Enroll.name(), Purpose::DisableMethod.name(),
+        Purpose::RegenerateRecoveryCodes.name(), Purpose::IssueAccessToken.name(), Purpose::EraseAccount.name(),
+        Purpose::ResetPassword.name(), Purpose::OpenSignIn.name(), Purpose::StepUp.name(), Purpose::Open.name(),
     ];
     /// How a verification stands.
     StatusWord = ["pending", "verified", "expired"];

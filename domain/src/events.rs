@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, EventId, MethodId, SessionId, VerificationId},
+    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, DeviceId, EventId, MethodId, SessionId, VerificationId},
     personal::Personal,
     secret::TokenHash,
     time::{Seconds, Timestamp},
     values::{
         Aal, Amr, Channel, Country, Credential, EmailAddress, FactorKind, FreeText, Label, MethodKind, NumberPrefix,
-        PasswordHash, PhoneNumber, Purpose, Scopes, TotpSecret,
+        PasswordHash, PhoneNumber, Purpose, Scopes, Side, TotpSecret,
     },
 };
 
@@ -81,6 +81,9 @@ events! {
         password: Personal<PasswordHash>,
         /// The verification that stood for a forgotten one.
         verification_id: Option<VerificationId>,
+        /// Changes have to wait until then, unless an app's code or a recovery code comes with them: the second
+        /// factor of the reset was a text.
+        changes_wait_until: Option<Timestamp>,
     }
     /// Wrong passwords; at most one such event per account and minute.
     PasswordRejected {
@@ -105,6 +108,55 @@ events! {
         verification_id: Option<VerificationId>,
         /// The API client that asked for it.
         api_key_id: Option<ApiKeyId>,
+        /// The access token that it was begun with, and ends with.
+        access_token_id: Option<AccessTokenId>,
+        /// Whether it may only enroll a method and set the password: it was begun with support's recovery code.
+        is_limited: bool,
+        /// Whether neither the network nor the device was known to the account.
+        is_new_place: bool,
+    }
+    /// A session has another token: its assurance rose, or the password changed. The old token is dead.
+    SessionRenewed {
+        /// The session.
+        session_id: SessionId,
+        /// Hash of its new token.
+        token_hash: TokenHash,
+        /// Its assurance level now.
+        aal: Aal,
+        /// How it was proved.
+        amr: Vec<Amr>,
+        /// The verification that raised it.
+        verification_id: Option<VerificationId>,
+    }
+    /// A sign-in showed that this device is its owner's: its wrong codes are counted apart from strangers'.
+    DeviceRemembered {
+        /// The device.
+        device_id: DeviceId,
+        /// Hash of its token.
+        token_hash: TokenHash,
+        /// The session of that sign-in.
+        session_id: SessionId,
+        /// It is a stranger's again then.
+        expires_at: Timestamp,
+    }
+    /// Devices are strangers' again.
+    DeviceForgotten {
+        /// Which.
+        device_ids: Vec<DeviceId>,
+        /// Why.
+        reason: RevocationReason,
+    }
+    /// A right password was followed by no second factor in time: its owner is told.
+    SignInUnfinished {
+        /// The verification that was not completed.
+        verification_id: VerificationId,
+    }
+    /// All sessions of the installation that began before are over.
+    SessionsCutOff {
+        /// The moment.
+        before: Timestamp,
+        /// Why.
+        reason: Personal<FreeText>,
     }
     /// A session ended by its own wish.
     SignedOut {
@@ -128,6 +180,8 @@ events! {
         name: Personal<FreeText>,
         /// Its end.
         expires_at: Timestamp,
+        /// The verification that it used up.
+        verification_id: Option<VerificationId>,
     }
     /// Access tokens were ended.
     AccessTokenRevoked {
@@ -236,6 +290,10 @@ events! {
         ended: bool,
         /// How far the device's clock seems to be off, in steps; for support.
         clock_drift_steps: Option<i32>,
+        /// Where it counts.
+        side: Side,
+        /// Whether the owner is told of it.
+        tell_owner: bool,
     }
     /// A kind is locked.
     MethodLocked {
@@ -243,6 +301,8 @@ events! {
         kind: FactorKind,
         /// Until then.
         locked_until: Timestamp,
+        /// For whom.
+        side: Side,
     }
     /// Support lifted locks and the cap.
     MethodUnlocked {
@@ -252,6 +312,8 @@ events! {
         cap_lifted: bool,
         /// Why.
         reason: Personal<FreeText>,
+        /// The API client of the support person; none for an operator.
+        by: Option<ApiKeyId>,
     }
     /// A worker claimed an order: the delivery stream's first event, and again for a repeat.
     SendStarted {
@@ -328,6 +390,8 @@ events! {
         usable_until: Timestamp,
         /// Whether it still waits for a second factor (a password reset with 2FA on).
         needs_second_factor: bool,
+        /// Whose count it clears.
+        side: Side,
     }
     /// An authenticator app is being enrolled.
     TotpEnrollmentStarted {
@@ -438,12 +502,29 @@ events! {
         /// Why.
         reason: RevocationReason,
     }
+    /// A support person asked for a reset that a second one has to approve.
+    TwoFactorResetRequested {
+        /// Why.
+        reason: Personal<FreeText>,
+        /// The API client of who asked; none for an operator.
+        by: Option<ApiKeyId>,
+        /// Nobody can approve it after.
+        expires_at: Timestamp,
+    }
     /// Support removed all factors.
     TwoFactorReset {
         /// Why.
         reason: Personal<FreeText>,
         /// The methods that are gone.
         method_ids: Vec<MethodId>,
+        /// Hash of the recovery code that support hands over; none in resets of before there was one.
+        code: Option<Personal<RecoveryCodeHashes>>,
+        /// The end of that code.
+        code_expires_at: Option<Timestamp>,
+        /// The API client of the support person; none for an operator.
+        by: Option<ApiKeyId>,
+        /// The numbers that were on file: their owner is told by text too.
+        phone_numbers: Vec<Personal<PhoneNumber>>,
     }
     /// The account has another address.
     EmailChanged {
@@ -451,6 +532,35 @@ events! {
         email: Personal<EmailAddress>,
         /// The verification that proved it.
         verification_id: VerificationId,
+        /// The one before; none in changes of before it could be undone.
+        old_email: Option<Personal<EmailAddress>>,
+        /// The numbers on file: their owner is told by text too.
+        phone_numbers: Vec<Personal<PhoneNumber>>,
+        /// The new mailbox proves nothing but a sign-in until then.
+        quiet_until: Option<Timestamp>,
+        /// It can be undone, and the old address is reserved, until then.
+        undo_until: Option<Timestamp>,
+    }
+    /// A change of address was undone: address, password, methods and recovery codes are as they stood before it.
+    EmailChangeUndone {
+        /// The verification that proved the address which is gone again.
+        change: VerificationId,
+        /// The address as it was.
+        email: Personal<EmailAddress>,
+        /// How its owner was proved beside the password of then; none where there was no method.
+        kind: Option<FactorKind>,
+    }
+    /// Whoever holds the link of an undo, without its proofs, stopped changes for a while.
+    ChangesFrozen {
+        /// The verification of the change of address.
+        change: VerificationId,
+        /// Until then.
+        until: Timestamp,
+    }
+    /// Password, factor and new mailbox together lifted that.
+    ChangesUnfrozen {
+        /// The verification of the change of address.
+        change: VerificationId,
     }
     /// An account was brought from elsewhere.
     AccountImported {
@@ -558,6 +668,12 @@ pub enum RevocationReason {
     Erased,
     /// A claim that was never completed was taken over.
     Abandoned,
+    /// The access token that it was begun with ended.
+    AccessTokenEnded,
+    /// A change of address was undone.
+    Undone,
+    /// Support ended it.
+    Support,
 }
 
 /// Why a code was not accepted. For auditors; callers always read `wrong_code`.

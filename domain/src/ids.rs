@@ -41,6 +41,8 @@ uuid_ids! {
     AccessTokenId;
     /// An API client's key.
     ApiKeyId;
+    /// A device that an account knows: it says whose wrong codes are counted where, and opens nothing.
+    DeviceId;
     /// An event; a version 7 UUID of the moment of its decision.
     EventId;
     /// A command; the same id twice is the same command.

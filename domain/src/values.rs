@@ -83,6 +83,17 @@ impl Channel {
     }
 }
 
+/// Whose wrong codes are counted together: those from devices that the account knows, or those of everybody else.
+/// Each side has its own locks and its own cap, so that neither can use up the other's tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// A live session, an access token, or a device that an earlier sign-in made known.
+    KnownDevices,
+    /// Everybody else.
+    Others,
+}
+
 /// What a verification, and every code in it, is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -90,6 +101,8 @@ pub enum Purpose {
     /// The address of a new account.
     ConfirmEmail,
     /// The new address of an account.
+    ConfirmNewEmail,
+    /// The authorization to change the address.
     ChangeEmail,
     /// The second factor after the password.
     SignIn,
@@ -101,10 +114,14 @@ pub enum Purpose {
     DisableMethod,
     /// A fresh set of recovery codes.
     RegenerateRecoveryCodes,
+    /// Issuing a personal access token.
+    IssueAccessToken,
     /// Erasing the account.
     EraseAccount,
     /// A forgotten password.
     ResetPassword,
+    /// Letting one client try passwords whose network is refused.
+    OpenSignIn,
     /// Any named action of an API client.
     StepUp,
     /// Not said yet: the command that brings the code says it (clients of the vast.ai API).
@@ -116,14 +133,17 @@ impl Purpose {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ConfirmEmail => "confirm_email",
+            Self::ConfirmNewEmail => "confirm_new_email",
             Self::ChangeEmail => "change_email",
             Self::SignIn => "sign_in",
             Self::AddMethod => "add_method",
             Self::Enroll => "enroll",
             Self::DisableMethod => "disable_method",
             Self::RegenerateRecoveryCodes => "regenerate_recovery_codes",
+            Self::IssueAccessToken => "issue_access_token",
             Self::EraseAccount => "erase_account",
             Self::ResetPassword => "reset_password",
+            Self::OpenSignIn => "open_sign_in",
             Self::StepUp => "step_up",
             Self::Open => "open",
         }

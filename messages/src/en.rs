@@ -14,13 +14,16 @@ impl Words for English {
     fn purpose(&self, purpose: Purpose) -> &'static str {
         match purpose {
             Purpose::ConfirmEmail => "confirm your email address",
-            Purpose::ChangeEmail => "confirm your new email address",
+            Purpose::ConfirmNewEmail => "confirm your new email address",
             Purpose::SignIn => "sign in",
             Purpose::AddMethod => "add a sign-in method",
             Purpose::Enroll => "add this phone number",
             Purpose::DisableMethod => "remove a sign-in method",
             Purpose::RegenerateRecoveryCodes => "make new recovery codes",
+            Purpose::ChangeEmail => "change your email address",
+            Purpose::IssueAccessToken => "make an access token",
             Purpose::EraseAccount => "delete your account",
+            Purpose::OpenSignIn => "sign in from where you are",
             Purpose::ResetPassword => "reset your password",
             Purpose::StepUp => "confirm an action",
             Purpose::Open => "confirm that it is you",
@@ -32,7 +35,7 @@ impl Words for English {
             Purpose::ConfirmEmail => {
                 "If you did not sign up, ignore this mail: without the code no account gets your address."
             }
-            Purpose::ChangeEmail => {
+            Purpose::ConfirmNewEmail => {
                 "If you did not ask for this, ignore this mail: without the code no account gets your address."
             }
             Purpose::SignIn => {
@@ -42,12 +45,15 @@ impl Words for English {
             | Purpose::Enroll
             | Purpose::DisableMethod
             | Purpose::RegenerateRecoveryCodes
+            | Purpose::ChangeEmail
+            | Purpose::IssueAccessToken
             | Purpose::EraseAccount
             | Purpose::StepUp
             | Purpose::Open => {
                 "If this was not you, someone is signed in as you: do not share the code, change your password and \
                  end the sessions you do not know."
             }
+            Purpose::OpenSignIn => "If this was not you, ignore this mail: nobody signs in with this code alone.",
             Purpose::ResetPassword => {
                 "If you did not ask for this, ignore this mail: your password stays as it is without the code."
             }
@@ -74,7 +80,7 @@ impl Words for English {
 
     fn held_address_mail(&self, issuer: &str, purpose: Purpose, at: Timestamp) -> (String, String) {
         let at = moment(at);
-        let what = if purpose == Purpose::ChangeEmail {
+        let what = if purpose == Purpose::ConfirmNewEmail {
             "someone asked to move another account to this email address"
         } else {
             "someone signed up with this email address"

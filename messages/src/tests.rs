@@ -10,7 +10,7 @@ use super::{Catalogue, Code, Language, Mail, Notice, in_gsm_7};
 
 const PURPOSES: [Purpose; 10] = [
     Purpose::ConfirmEmail,
-    Purpose::ChangeEmail,
+    Purpose::ConfirmNewEmail,
     Purpose::SignIn,
     Purpose::AddMethod,
     Purpose::Enroll,
@@ -194,7 +194,7 @@ fn every_notice_says_what_happened_when_and_what_to_do_if_it_was_not_you() {
 #[test]
 fn mail_to_a_held_address_says_to_sign_in_or_reset_and_holds_no_code() {
     for catalogue in catalogues(None) {
-        for purpose in [Purpose::ConfirmEmail, Purpose::ChangeEmail] {
+        for purpose in [Purpose::ConfirmEmail, Purpose::ConfirmNewEmail] {
             let mail = catalogue.held_address_mail(purpose, at());
             let body = mail.body.expose();
             assert!(body.contains("already have an account") && body.contains("sign in") && body.contains("reset"));

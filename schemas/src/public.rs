@@ -162,7 +162,7 @@ mod tests {
                 "correlationid": "0197a0b1-c2d3-7e4f-8a9b-000000000092",
                 "causationid": "0197a0b1-c2d3-7e4f-8a9b-000000000093",
                 "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-                "data": {"kind": "totp", "locked_until": "2026-09-21T14:28:20.000Z"},
+                "data": {"kind": "totp", "locked_until": "2026-09-21T14:28:20.000Z", "side": "others"},
             })
         );
         // Names of extension attributes: lower-case letters and digits alone, at most 20.

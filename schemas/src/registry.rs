@@ -48,6 +48,23 @@ const CHAIN: Chain<'static> = Chain::new(&[
     Upcaster { event_type: "CodeResent", from: 1, upcast: unchanged },
     Upcaster { event_type: "CodeRejected", from: 1, upcast: unchanged },
     Upcaster { event_type: "VerificationSucceeded", from: 1, upcast: unchanged },
+    // What is proved, and what it is good for (ADR 0024): further purposes and reasons, sides, undo, resets.
+    Upcaster { event_type: "VerificationStarted", from: 2, upcast: of_a_new_address },
+    Upcaster { event_type: "CodeIssued", from: 2, upcast: of_a_new_address },
+    Upcaster { event_type: "CodeResent", from: 2, upcast: of_a_new_address },
+    Upcaster { event_type: "CodeRejected", from: 2, upcast: rejected_elsewhere },
+    Upcaster { event_type: "VerificationSucceeded", from: 2, upcast: succeeded_elsewhere },
+    Upcaster { event_type: "MethodLocked", from: 1, upcast: elsewhere },
+    Upcaster { event_type: "MethodUnlocked", from: 1, upcast: by_nobody_named },
+    Upcaster { event_type: "PasswordSet", from: 1, upcast: without_a_wait },
+    Upcaster { event_type: "SignedIn", from: 1, upcast: signed_in_plainly },
+    Upcaster { event_type: "AccessTokenIssued", from: 1, upcast: without_a_verification },
+    Upcaster { event_type: "SessionRevoked", from: 1, upcast: unchanged },
+    Upcaster { event_type: "AccessTokenRevoked", from: 1, upcast: unchanged },
+    Upcaster { event_type: "RecoveryCodesRevoked", from: 1, upcast: unchanged },
+    Upcaster { event_type: "EmailReleased", from: 1, upcast: unchanged },
+    Upcaster { event_type: "TwoFactorReset", from: 1, upcast: reset_without_a_code },
+    Upcaster { event_type: "EmailChanged", from: 1, upcast: changed_for_good },
 ]);
 
 /// Accounts of before have no number.
@@ -60,9 +77,61 @@ fn asked_with_nothing(data: Value) -> Value {
     with_null(data, "asked")
 }
 
-fn with_null(mut data: Value, field: &str) -> Value {
+/// The purpose of checking a new address was called `change_email`, which is its authorization now.
+fn of_a_new_address(mut data: Value) -> Value {
+    if let Some(purpose) = data.get_mut("purpose").filter(|purpose| *purpose == "change_email") {
+        *purpose = "confirm_new_email".into();
+    }
+    data
+}
+
+/// No device was known: whatever was counted, was counted for everybody.
+fn elsewhere(data: Value) -> Value {
+    with(data, "side", "others".into())
+}
+
+fn rejected_elsewhere(data: Value) -> Value {
+    with(elsewhere(of_a_new_address(data)), "tell_owner", false.into())
+}
+
+fn succeeded_elsewhere(data: Value) -> Value {
+    elsewhere(of_a_new_address(data))
+}
+
+fn by_nobody_named(data: Value) -> Value {
+    with_null(data, "by")
+}
+
+fn without_a_wait(data: Value) -> Value {
+    with_null(data, "changes_wait_until")
+}
+
+fn without_a_verification(data: Value) -> Value {
+    with_null(data, "verification_id")
+}
+
+fn signed_in_plainly(data: Value) -> Value {
+    let data = with_null(data, "access_token_id");
+    with(with(data, "is_limited", false.into()), "is_new_place", false.into())
+}
+
+fn reset_without_a_code(data: Value) -> Value {
+    let data = ["code", "code_expires_at", "by"].into_iter().fold(data, with_null);
+    with(data, "phone_numbers", Value::Array(Vec::new()))
+}
+
+fn changed_for_good(data: Value) -> Value {
+    let data = ["old_email", "quiet_until", "undo_until"].into_iter().fold(data, with_null);
+    with(data, "phone_numbers", Value::Array(Vec::new()))
+}
+
+fn with_null(data: Value, field: &str) -> Value {
+    with(data, field, Value::Null)
+}
+
+fn with(mut data: Value, field: &str, value: Value) -> Value {
     if let Value::Object(fields) = &mut data {
-        fields.insert(field.to_owned(), Value::Null);
+        fields.insert(field.to_owned(), value);
     }
     data
 }
@@ -118,25 +187,30 @@ macro_rules! stored {
 stored! {
     AccountRegistered => "AccountRegistered", 2;
     EmailVerified => "EmailVerified", 1;
-    PasswordSet => "PasswordSet", 1;
+    PasswordSet => "PasswordSet", 2;
     PasswordRejected => "PasswordRejected", 1;
-    SignedIn => "SignedIn", 1;
+    SignedIn => "SignedIn", 2;
+    SessionRenewed => "SessionRenewed", 1;
+    DeviceRemembered => "DeviceRemembered", 1;
+    DeviceForgotten => "DeviceForgotten", 1;
+    SignInUnfinished => "SignInUnfinished", 1;
+    SessionsCutOff => "SessionsCutOff", 1;
     SignedOut => "SignedOut", 1;
-    SessionRevoked => "SessionRevoked", 1;
-    AccessTokenIssued => "AccessTokenIssued", 1;
-    AccessTokenRevoked => "AccessTokenRevoked", 1;
-    VerificationStarted => "VerificationStarted", 2;
-    CodeIssued => "CodeIssued", 2;
-    CodeResent => "CodeResent", 2;
-    CodeRejected => "CodeRejected", 2;
-    MethodLocked => "MethodLocked", 1;
-    MethodUnlocked => "MethodUnlocked", 1;
+    SessionRevoked => "SessionRevoked", 2;
+    AccessTokenIssued => "AccessTokenIssued", 2;
+    AccessTokenRevoked => "AccessTokenRevoked", 2;
+    VerificationStarted => "VerificationStarted", 3;
+    CodeIssued => "CodeIssued", 3;
+    CodeResent => "CodeResent", 3;
+    CodeRejected => "CodeRejected", 3;
+    MethodLocked => "MethodLocked", 2;
+    MethodUnlocked => "MethodUnlocked", 2;
     SendStarted => "SendStarted", 1;
     CodeDispatched => "CodeDispatched", 1;
     CodeDelivered => "CodeDelivered", 1;
     CodeDeliveryFailed => "CodeDeliveryFailed", 1;
     SendOutcomeUnknown => "SendOutcomeUnknown", 1;
-    VerificationSucceeded => "VerificationSucceeded", 2;
+    VerificationSucceeded => "VerificationSucceeded", 3;
     TotpEnrollmentStarted => "TotpEnrollmentStarted", 1;
     SmsEnrollmentStarted => "SmsEnrollmentStarted", 1;
     MethodEnabled => "MethodEnabled", 1;
@@ -147,14 +221,18 @@ stored! {
     TwoFactorDisabled => "TwoFactorDisabled", 1;
     RecoveryCodesGenerated => "RecoveryCodesGenerated", 1;
     RecoveryCodeUsed => "RecoveryCodeUsed", 1;
-    RecoveryCodesRevoked => "RecoveryCodesRevoked", 1;
-    TwoFactorReset => "TwoFactorReset", 1;
-    EmailChanged => "EmailChanged", 1;
+    RecoveryCodesRevoked => "RecoveryCodesRevoked", 2;
+    TwoFactorResetRequested => "TwoFactorResetRequested", 1;
+    TwoFactorReset => "TwoFactorReset", 2;
+    EmailChanged => "EmailChanged", 2;
+    EmailChangeUndone => "EmailChangeUndone", 1;
+    ChangesFrozen => "ChangesFrozen", 1;
+    ChangesUnfrozen => "ChangesUnfrozen", 1;
     AccountImported => "AccountImported", 2;
     AccountErased => "AccountErased", 1;
     RetentionApplied => "RetentionApplied", 1;
     EmailClaimed => "EmailClaimed", 1;
-    EmailReleased => "EmailReleased", 1;
+    EmailReleased => "EmailReleased", 2;
     NumbersReserved => "NumbersReserved", 1;
     ApiKeyIssued => "ApiKeyIssued", 1;
     ApiKeyRevoked => "ApiKeyRevoked", 1;

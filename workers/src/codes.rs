@@ -113,7 +113,7 @@ impl Codes {
     /// A claim alone does not say so: one that its account never completed may still be taken over, and
     /// whoever holds the address is to get a code then.
     async fn is_held(&self, account_id: AccountId, purpose: Purpose, to: &str) -> Result<bool, ExecuteError> {
-        if !matches!(purpose, Purpose::ConfirmEmail | Purpose::ChangeEmail) {
+        if !matches!(purpose, Purpose::ConfirmEmail | Purpose::ConfirmNewEmail) {
             return Ok(false);
         }
         let Ok(address) = EmailAddress::parse(to) else { return Ok(false) };

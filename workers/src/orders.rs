@@ -77,6 +77,15 @@ pub fn noticed(event: &Event) -> Option<Notice> {
         | Event::NumbersReserved(_)
         | Event::ApiKeyIssued(_)
         | Event::ApiKeyRevoked(_)
-        | Event::HistoryAccessed(_) => return None,
+        | Event::HistoryAccessed(_)
+        | Event::SessionRenewed(_)
+        | Event::DeviceRemembered(_)
+        | Event::DeviceForgotten(_)
+        | Event::SignInUnfinished(_)
+        | Event::SessionsCutOff(_)
+        | Event::TwoFactorResetRequested(_)
+        | Event::EmailChangeUndone(_)
+        | Event::ChangesFrozen(_)
+        | Event::ChangesUnfrozen(_) => return None,
     })
 }

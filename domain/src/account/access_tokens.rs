@@ -28,6 +28,7 @@ impl Rules<'_> {
             token_hash: TokenHash::of(&secret),
             name: Personal::Known(name.clone()),
             expires_at,
+            verification_id: None,
         };
         let outcome = Outcome::AccessTokenIssued { access_token_id, secret, expires_at };
         Ok(Decision::accept(vec![issued.into()], outcome))

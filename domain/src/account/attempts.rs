@@ -17,7 +17,7 @@ use crate::{
     secret::Secret,
     state::{Device, Progress, RecoveryCodes, RecoverySet, Verification},
     time::Timestamp,
-    values::{Channel, EnteredCode, FactorKind, MethodKind, Purpose, normalize_recovery_code},
+    values::{Channel, EnteredCode, FactorKind, MethodKind, Purpose, Side, normalize_recovery_code},
 };
 
 /// So that no hash is asked for of something endless.
@@ -212,7 +212,9 @@ impl Rules<'_> {
         };
         let mut events: Vec<Event> = vec![rejected.into()];
         let locked_until = (in_a_row >= most).then(|| self.now().plus(policy.lock_lasts));
-        events.extend(locked_until.map(|locked_until| Event::from(MethodLocked { kind, locked_until })));
+        events.extend(
+            locked_until.map(|locked_until| Event::from(MethodLocked { kind, locked_until, side: Side::Others })),
+        );
         Decision::reject(events, Refusal::WrongCode { fail_count: in_a_row, locked_until })
     }
 
@@ -342,6 +344,7 @@ pub(super) fn proved(
             totp_step: proof.totp_step,
             usable_until,
             needs_second_factor,
+            side: Side::Others,
         }
         .into(),
     );

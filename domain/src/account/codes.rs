@@ -115,7 +115,7 @@ impl Rules<'_> {
                     self.account_may_send()?;
                 }
                 self.allowed(match verification.purpose {
-                    Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::ResetPassword => {
+                    Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::ResetPassword => {
                         limits::confirmation_mail(&policy.limits, email, self.context.origin)
                     }
                     _ => limits::mail(&policy.limits, self.context.origin),

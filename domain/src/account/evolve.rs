@@ -212,6 +212,13 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             let phase = Phase::Erased;
             state = Account { id, number, registered_at, phase, last_event_at: Some(at), ..Account::default() };
         }
+        Event::SessionRenewed(e) => {
+            if let Some(session) = state.sessions.get_mut(&e.session_id) {
+                session.token_hash = e.token_hash;
+                session.aal = e.aal;
+                session.amr.clone_from(&e.amr);
+            }
+        }
         // Events of other streams, and those that views alone care for.
         Event::SendStarted(_)
         | Event::CodeDispatched(_)
@@ -224,7 +231,15 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         | Event::NumbersReserved(_)
         | Event::ApiKeyIssued(_)
         | Event::ApiKeyRevoked(_)
-        | Event::HistoryAccessed(_) => {}
+        | Event::HistoryAccessed(_)
+        | Event::DeviceRemembered(_)
+        | Event::DeviceForgotten(_)
+        | Event::SignInUnfinished(_)
+        | Event::SessionsCutOff(_)
+        | Event::TwoFactorResetRequested(_)
+        | Event::EmailChangeUndone(_)
+        | Event::ChangesFrozen(_)
+        | Event::ChangesUnfrozen(_) => {}
     }
     drop_old(&mut state, at);
     state

@@ -49,7 +49,8 @@ impl Rules<'_> {
             self.current_password(hash, current)?;
         }
         let password = Personal::Known(self.password_hash(new)?);
-        let mut events: Vec<Event> = vec![PasswordSet { password, verification_id: None }.into()];
+        let mut events: Vec<Event> =
+            vec![PasswordSet { password, verification_id: None, changes_wait_until: None }.into()];
         events.extend(self.end_other_sessions(Some(credential), RevocationReason::PasswordChanged));
         events.extend(self.end_other_access_tokens(None, RevocationReason::PasswordChanged));
         Ok(Decision::accept(events, Outcome::PasswordSet))
@@ -135,7 +136,7 @@ impl Rules<'_> {
             }
         }
         let password = Personal::Known(self.password_hash(new)?);
-        events.push(PasswordSet { password, verification_id: Some(id) }.into());
+        events.push(PasswordSet { password, verification_id: Some(id), changes_wait_until: None }.into());
         events.extend(self.end_other_sessions(None, RevocationReason::PasswordChanged));
         events.extend(self.end_other_access_tokens(None, RevocationReason::PasswordChanged));
         Ok(Decision::accept(events, Outcome::PasswordSet))

@@ -105,7 +105,7 @@ impl Rules<'_> {
             Phase::Unconfirmed { expires_at } if self.now() < expires_at => (Purpose::ConfirmEmail, None),
             // Confirming twice tells a stranger nothing of a change that is under way.
             Phase::Confirmed if *self.context.caller == Caller::Anonymous => return Err(Refusal::Conflict.into()),
-            Phase::Confirmed => (Purpose::ChangeEmail, Some(self.owner()?)),
+            Phase::Confirmed => (Purpose::ConfirmNewEmail, Some(self.owner()?)),
             _ => return Err(Refusal::NotFound.into()),
         };
         self.state
@@ -142,7 +142,17 @@ impl Rules<'_> {
         match &verification.new_email {
             None => events.push(EmailVerified { verification_id: Some(id), vouched_by: None }.into()),
             Some(email) => {
-                events.push(EmailChanged { email: email.clone(), verification_id: id }.into());
+                events.push(
+                    EmailChanged {
+                        email: email.clone(),
+                        verification_id: id,
+                        old_email: None,
+                        phone_numbers: Vec::new(),
+                        quiet_until: None,
+                        undo_until: None,
+                    }
+                    .into(),
+                );
                 events.extend(self.end_other_sessions(verification.started_by, RevocationReason::EmailChanged));
             }
         }
@@ -182,9 +192,9 @@ impl Rules<'_> {
         let id = VerificationId(self.context.entropy.uuid(self.now(), "address change"));
         let expires_at = self.now().plus(self.context.policy.verification_lives);
         let by = Some(Credential::Session(session));
-        let issued = self.first_mail(id, Purpose::ChangeEmail, email, false);
+        let issued = self.first_mail(id, Purpose::ConfirmNewEmail, email, false);
         let outcome = Outcome::CodeSent(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after));
-        let started = self.address_check(id, Purpose::ChangeEmail, Some(email), by, expires_at);
+        let started = self.address_check(id, Purpose::ConfirmNewEmail, Some(email), by, expires_at);
         Ok(Decision::accept(vec![started.into(), issued.into()], outcome))
     }
 

@@ -6,7 +6,7 @@ use crate::{
     events::{CodeRejected, RejectionReason},
     ids::{MethodId, VerificationId},
     outcome::Refusal,
-    values::{FactorKind, Purpose},
+    values::{FactorKind, Purpose, Side},
 };
 
 /// A code that was tried, and what it was tried for.
@@ -48,6 +48,8 @@ impl Rules<'_> {
             account_locked: self.state.account_locked,
             ended: false,
             clock_drift_steps: mismatch.drift,
+            side: Side::Others,
+            tell_owner: false,
         }
     }
 

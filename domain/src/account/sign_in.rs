@@ -86,6 +86,9 @@ impl Rules<'_> {
                 idle_timeout: policy.session_idle,
                 verification_id,
                 api_key_id,
+                access_token_id: None,
+                is_limited: false,
+                is_new_place: false,
             }
             .into(),
         );

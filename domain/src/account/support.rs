@@ -25,7 +25,7 @@ impl Rules<'_> {
         let events = if kinds.is_empty() && !cap_lifted {
             Vec::new()
         } else {
-            vec![MethodUnlocked { kinds, cap_lifted, reason: Personal::Known(reason.clone()) }.into()]
+            vec![MethodUnlocked { kinds, cap_lifted, reason: Personal::Known(reason.clone()), by: None }.into()]
         };
         Ok(Decision::accept(events, Outcome::Done))
     }
@@ -36,8 +36,17 @@ impl Rules<'_> {
         self.support()?;
         self.confirmed()?;
         let method_ids = self.state.methods.keys().copied().collect();
-        let mut events: Vec<Event> =
-            vec![TwoFactorReset { reason: Personal::Known(reason.clone()), method_ids }.into()];
+        let mut events: Vec<Event> = vec![
+            TwoFactorReset {
+                reason: Personal::Known(reason.clone()),
+                method_ids,
+                code: None,
+                code_expires_at: None,
+                by: None,
+                phone_numbers: Vec::new(),
+            }
+            .into(),
+        ];
         events.extend(self.state.two_factor_since.map(|_| Event::from(TwoFactorDisabled {})));
         events.extend(self.recovery_codes_revoked(RevocationReason::Reset));
         events.extend(self.end_other_sessions(None, RevocationReason::Reset));

@@ -39,9 +39,16 @@ impl Rules<'_> {
             | Purpose::AddMethod
             | Purpose::DisableMethod
             | Purpose::RegenerateRecoveryCodes
+            | Purpose::ChangeEmail
+            | Purpose::IssueAccessToken
             | Purpose::EraseAccount
             | Purpose::StepUp => {}
-            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::Enroll | Purpose::ResetPassword | Purpose::Open => {
+            Purpose::ConfirmEmail
+            | Purpose::ConfirmNewEmail
+            | Purpose::Enroll
+            | Purpose::ResetPassword
+            | Purpose::OpenSignIn
+            | Purpose::Open => {
                 return Err(invalid("purpose", "has a call of its own").into());
             }
         }
@@ -124,16 +131,19 @@ impl Account {
             return false;
         }
         match verification.purpose {
-            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::ResetPassword => true,
+            Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::ResetPassword | Purpose::OpenSignIn => true,
             _ if self.methods.is_empty() => true,
             Purpose::SignIn => policy.email_for_sign_in,
             Purpose::StepUp => policy.email_for_step_up,
             Purpose::Enroll => false,
             // For some of what it may become; whether for that one, the command that brings the code finds.
             Purpose::Open => policy.email_for_sign_in || policy.email_for_changes,
-            Purpose::AddMethod | Purpose::DisableMethod | Purpose::RegenerateRecoveryCodes | Purpose::EraseAccount => {
-                policy.email_for_changes
-            }
+            Purpose::AddMethod
+            | Purpose::DisableMethod
+            | Purpose::RegenerateRecoveryCodes
+            | Purpose::ChangeEmail
+            | Purpose::IssueAccessToken
+            | Purpose::EraseAccount => policy.email_for_changes,
         }
     }
 
@@ -270,7 +280,7 @@ impl Verification {
     /// Whether the methods on file and the recovery codes may complete it: all but the checks of an address.
     pub(super) fn offers_methods(&self) -> bool {
         match self.purpose {
-            Purpose::ConfirmEmail | Purpose::ChangeEmail | Purpose::Enroll => false,
+            Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::OpenSignIn | Purpose::Enroll => false,
             Purpose::ResetPassword => matches!(self.progress, Progress::HalfDone { .. }),
             _ => true,
         }

@@ -17,7 +17,7 @@ use crate::{event_of, histories::*, kit::*};
 
 const MAIL: Challenge = Challenge {
     verification_id: CHECK,
-    purpose: Purpose::ChangeEmail,
+    purpose: Purpose::ConfirmNewEmail,
     channel: Channel::Email,
     method_id: None,
     issue: 1,
@@ -33,7 +33,7 @@ fn confirm(code: &str) -> Command {
 fn changing() -> Scene<Account> {
     let check = VerificationStarted {
         new_email: Some(Personal::Known(new_email())),
-        ..checking_address(CHECK, Purpose::ChangeEmail, Some(OWNER))
+        ..checking_address(CHECK, Purpose::ConfirmNewEmail, Some(OWNER))
     };
     given(an_account_in_use().into_iter().chain([check.into(), ordered(MAIL, START)])).by(SIGNED_IN)
 }
@@ -42,20 +42,27 @@ fn changing() -> Scene<Account> {
 fn a_code_goes_to_the_new_address() {
     let told = given(an_account()).by(SIGNED_IN).when(change(Some(PASSWORD)));
     let issued = event_of!(told, CodeIssued);
-    assert_eq!((issued.purpose, issued.to), (Purpose::ChangeEmail, Personal::Known("ada@example.org".to_owned())));
+    assert_eq!((issued.purpose, issued.to), (Purpose::ConfirmNewEmail, Personal::Known("ada@example.org".to_owned())));
     let started = event_of!(told, VerificationStarted);
     assert_eq!((started.started_by, started.attempts), (Some(OWNER), Some(5)));
     assert_eq!(started.expires_at, after(Seconds::minutes(15)));
     let Outcome::CodeSent(sent) = told.outcome() else { panic!("not sent") };
     assert_eq!(sent.sent_to, "a•••@example.org");
-    let code = challenge(started.verification_id, Purpose::ChangeEmail, Channel::Email, None);
+    let code = challenge(started.verification_id, Purpose::ConfirmNewEmail, Channel::Email, None);
     told.next().when(confirm(&digits(&code))).then_named(&["EmailChanged"]);
 }
 
 #[test]
 fn the_code_changes_the_address_and_ends_other_sessions() {
     let told = changing().when(confirm(&digits(&MAIL)));
-    let changed = EmailChanged { email: Personal::Known(new_email()), verification_id: CHECK };
+    let changed = EmailChanged {
+        email: Personal::Known(new_email()),
+        verification_id: CHECK,
+        old_email: None,
+        phone_numbers: vec![],
+        quiet_until: None,
+        undo_until: None,
+    };
     let ended = SessionRevoked { session_ids: vec![OTHER_SESSION], reason: RevocationReason::EmailChanged };
     let told = told.then([changed.into(), ended.into()]).telling(&Outcome::EmailVerified);
     assert!(told.asked.contains(&AddressClaim(new_email()).into()));
@@ -100,7 +107,7 @@ fn only_the_session_that_asked_completes_or_repeats_it() {
 fn a_change_by_another_session_does_not_hide_the_own_one() {
     let other = VerificationStarted {
         new_email: Some(Personal::Known(EmailAddress::parse("b@example.com").unwrap())),
-        ..checking_address(OTHER_CHECK, Purpose::ChangeEmail, Some(Credential::Session(OTHER_SESSION)))
+        ..checking_address(OTHER_CHECK, Purpose::ConfirmNewEmail, Some(Credential::Session(OTHER_SESSION)))
     };
     changing().then_at(START, [other.into()]).when(confirm(&digits(&MAIL))).accepted();
 }

@@ -84,17 +84,26 @@ impl Any {
     fn purpose(&mut self) -> Purpose {
         self.of(&[
             Purpose::ConfirmEmail,
-            Purpose::ChangeEmail,
+            Purpose::ConfirmNewEmail,
             Purpose::SignIn,
             Purpose::AddMethod,
             Purpose::Enroll,
             Purpose::DisableMethod,
             Purpose::RegenerateRecoveryCodes,
+            Purpose::ChangeEmail,
+            Purpose::IssueAccessToken,
             Purpose::EraseAccount,
             Purpose::ResetPassword,
+            Purpose::OpenSignIn,
             Purpose::StepUp,
             Purpose::Open,
         ])
+    }
+    fn device(&mut self) -> DeviceId {
+        DeviceId(self.id())
+    }
+    fn side(&mut self) -> Side {
+        self.of(&[Side::KnownDevices, Side::Others])
     }
     fn amr(&mut self) -> Vec<Amr> {
         self.list(|any| any.of(&[Amr::Pwd, Amr::Otp, Amr::Sms, Amr::Mfa, Amr::Email, Amr::RecoveryCode]))
@@ -167,7 +176,7 @@ impl Any {
         let (provider, free) = ("one".to_owned(), text("x"));
         let expires_at = self.time();
 
-        match self.below(41) {
+        match self.below(50) {
             0 => AccountRegistered {
                 account_id: ACCOUNT,
                 email: self.personal(email),
@@ -181,6 +190,7 @@ impl Any {
             2 => PasswordSet {
                 password: self.personal(password_hash(PASSWORD)),
                 verification_id: self.option(Self::verification),
+                changes_wait_until: self.option(Self::time),
             }
             .into(),
             3 => PasswordRejected { count: self.count() }.into(),
@@ -193,6 +203,9 @@ impl Any {
                 idle_timeout: Seconds(self.count()),
                 verification_id: self.option(Self::verification),
                 api_key_id: self.option(|_| KEY),
+                access_token_id: self.option(Self::token),
+                is_limited: self.bool(),
+                is_new_place: self.bool(),
             }
             .into(),
             5 => SignedOut { session_id: self.session() }.into(),
@@ -202,6 +215,7 @@ impl Any {
                 token_hash: self.hash(),
                 name: self.personal(free),
                 expires_at,
+                verification_id: None,
             }
             .into(),
             8 => AccessTokenRevoked { access_token_ids: self.list(Self::token), reason: self.reason() }.into(),
@@ -213,7 +227,7 @@ impl Any {
                 started_by: self.option(Self::credential),
                 token_hash: self.hash(),
                 first_factor: self.amr(),
-                new_email: self.option(|any| any.personal(email)),
+                new_email: None,
                 yields_session: self.bool(),
                 attempts: self.option(Self::count),
                 expires_at,
@@ -259,11 +273,18 @@ impl Any {
                 account_locked: self.below(8) == 0,
                 ended: self.bool(),
                 clock_drift_steps: self.option(|any| any.of(&[i32::MIN, 0, i32::MAX])),
+                side: self.side(),
+                tell_owner: self.bool(),
             }
             .into(),
-            13 => MethodLocked { kind: self.kind(), locked_until: expires_at }.into(),
-            14 => MethodUnlocked { kinds: self.list(Self::kind), cap_lifted: self.bool(), reason: self.personal(free) }
-                .into(),
+            13 => MethodLocked { kind: self.kind(), locked_until: expires_at, side: self.side() }.into(),
+            14 => MethodUnlocked {
+                kinds: self.list(Self::kind),
+                cap_lifted: self.bool(),
+                reason: self.personal(free),
+                by: None,
+            }
+            .into(),
             15 => SendStarted {
                 order_id: EventId(self.id()),
                 account_id: ACCOUNT,
@@ -296,6 +317,7 @@ impl Any {
                 totp_step: self.step(),
                 usable_until: expires_at,
                 needs_second_factor: self.bool(),
+                side: self.side(),
             }
             .into(),
             21 => TotpEnrollmentStarted {
@@ -350,8 +372,24 @@ impl Any {
                 RecoveryCodeUsed { set, index, remaining, verification_id }.into()
             }
             31 => RecoveryCodesRevoked { set: self.count(), reason: self.reason() }.into(),
-            32 => TwoFactorReset { reason: self.personal(free), method_ids: self.list(Self::method) }.into(),
-            33 => EmailChanged { email: self.personal(email), verification_id }.into(),
+            32 => TwoFactorReset {
+                reason: self.personal(free),
+                method_ids: self.list(Self::method),
+                code: None,
+                code_expires_at: self.option(Self::time),
+                by: None,
+                phone_numbers: vec![],
+            }
+            .into(),
+            33 => EmailChanged {
+                email: self.personal(email),
+                verification_id,
+                old_email: None,
+                phone_numbers: vec![],
+                quiet_until: self.option(Self::time),
+                undo_until: self.option(Self::time),
+            }
+            .into(),
             34 => AccountImported {
                 account_id: ACCOUNT,
                 email: self.personal(email),
@@ -377,6 +415,33 @@ impl Any {
                 expires_at: self.option(Self::time),
             }
             .into(),
+            40 => SessionRenewed {
+                session_id: self.session(),
+                token_hash: self.hash(),
+                aal: self.of(&[Aal::Aal1, Aal::Aal2]),
+                amr: self.amr(),
+                verification_id: self.option(Self::verification),
+            }
+            .into(),
+            41 => DeviceRemembered {
+                device_id: self.device(),
+                token_hash: self.hash(),
+                session_id: self.session(),
+                expires_at,
+            }
+            .into(),
+            42 => DeviceForgotten { device_ids: self.list(Self::device), reason: self.reason() }.into(),
+            43 => SignInUnfinished { verification_id }.into(),
+            44 => SessionsCutOff { before: expires_at, reason: self.personal(free) }.into(),
+            45 => TwoFactorResetRequested { reason: self.personal(free), by: self.option(|_| KEY), expires_at }.into(),
+            46 => EmailChangeUndone {
+                change: verification_id,
+                email: self.personal(email),
+                kind: self.option(Self::kind),
+            }
+            .into(),
+            47 => ChangesFrozen { change: verification_id, until: expires_at }.into(),
+            48 => ChangesUnfrozen { change: verification_id }.into(),
             _ if self.bool() => ApiKeyRevoked {}.into(),
             _ => HistoryAccessed { api_key_id: None, access: HistoryAccess::Pii, account_id: Some(ACCOUNT) }.into(),
         }

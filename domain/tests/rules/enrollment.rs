@@ -251,7 +251,17 @@ fn method_numbers_are_never_used_again() {
     history.push(MethodDisabled { method_id: MethodId(2), kind: MethodKind::Sms, verification_id: CHECK }.into());
     let told = given(history.clone()).by(SIGNED_IN).when(Command::StartTotpEnrollment);
     assert_eq!(event_of!(told, TotpEnrollmentStarted).method_id, MethodId(3));
-    history.push(TwoFactorReset { reason: Personal::Known(text("lost")), method_ids: vec![MethodId(1)] }.into());
+    history.push(
+        TwoFactorReset {
+            reason: Personal::Known(text("lost")),
+            method_ids: vec![MethodId(1)],
+            code: None,
+            code_expires_at: None,
+            by: None,
+            phone_numbers: vec![],
+        }
+        .into(),
+    );
     let told = given(history).by(SIGNED_IN).when(Command::StartTotpEnrollment);
     assert_eq!(event_of!(told, TotpEnrollmentStarted).method_id, MethodId(3));
 }
@@ -388,7 +398,14 @@ fn texts_to_new_numbers_are_among_the_ten_of_an_account_and_hour() {
 
 #[test]
 fn after_a_reset_the_texts_of_the_day_still_count() {
-    let reset = TwoFactorReset { reason: Personal::Known(text("lost")), method_ids: vec![] };
+    let reset = TwoFactorReset {
+        reason: Personal::Known(text("lost")),
+        method_ids: vec![],
+        code: None,
+        code_expires_at: None,
+        by: None,
+        phone_numbers: vec![],
+    };
     let scene = texted(&[(NUMBER, 1), (OTHER_NUMBER, 1)], after(Seconds::hours(2)))
         .then_at(after(Seconds::hours(2)), [reset.into()]);
     let scene = scene.then_at(

@@ -151,6 +151,8 @@ fn a_busy_account_stays_small() {
             account_locked: false,
             ended: true,
             clock_drift_steps: None,
+            side: Side::Others,
+            tell_owner: false,
         };
         let signed_out = SignedOut { session_id: SessionId(id.0) };
         scene = scene.then_at(
@@ -194,6 +196,9 @@ fn the_youngest_finished_verifications_are_the_ones_that_stay() {
                     idle_timeout: Seconds::hours(24),
                     verification_id: Some(id),
                     api_key_id: None,
+                    access_token_id: None,
+                    is_limited: false,
+                    is_new_place: false,
                 }
                 .into(),
             ],

@@ -88,6 +88,9 @@ pub fn session(id: SessionId, aal: Aal) -> Event {
         idle_timeout: Seconds::hours(24),
         verification_id: None,
         api_key_id: None,
+        access_token_id: None,
+        is_limited: false,
+        is_new_place: false,
     }
     .into()
 }
@@ -97,6 +100,7 @@ pub fn access_token(id: AccessTokenId) -> Event {
         token_hash: hash_of(2),
         name: Personal::Known(text("laptop")),
         expires_at: after(Seconds::days(365)),
+        verification_id: None,
     }
     .into()
 }
@@ -242,6 +246,7 @@ pub fn completed(id: VerificationId, purpose: Purpose, at: Timestamp) -> Event {
         totp_step: None,
         usable_until: at.plus(lives),
         needs_second_factor: false,
+        side: Side::Others,
     }
     .into()
 }
@@ -302,11 +307,13 @@ pub fn wrong(kind: FactorKind, in_a_row: u32, account: u32) -> Event {
         account_locked: account >= 100,
         ended: false,
         clock_drift_steps: None,
+        side: Side::Others,
+        tell_owner: false,
     }
     .into()
 }
 pub fn locked(kind: FactorKind, until: Timestamp) -> Event {
-    MethodLocked { kind, locked_until: until }.into()
+    MethodLocked { kind, locked_until: until, side: Side::Others }.into()
 }
 
 // Commands, in short.

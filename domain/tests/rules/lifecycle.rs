@@ -35,6 +35,10 @@ fn a_support_reset_removes_everything_with_a_reason() {
         TwoFactorReset {
             reason: Personal::Known(text("lost phone, showed passport")),
             method_ids: vec![MethodId(1), MethodId(2)],
+            code: None,
+            code_expires_at: None,
+            by: None,
+            phone_numbers: vec![],
         }
         .into(),
         TwoFactorDisabled {}.into(),

@@ -71,6 +71,8 @@ fn a_wrong_code_is_on_record_and_counted() {
         account_locked: false,
         ended: false,
         clock_drift_steps: None,
+        side: Side::Others,
+        tell_owner: false,
     };
     told.rejected(Refusal::WrongCode { fail_count: 1, locked_until: None }, [rejected.into()]);
 }
@@ -85,7 +87,7 @@ fn three_wrong_texts_or_mails_and_five_wrong_totp_codes_lock_their_kind_for_fift
         }
         scene.clone().when(right(kind, START)).accepted();
         let told = scene.when(wrong_one(kind, START)).wrong_code_that_locks(most, until);
-        assert_eq!(event_of!(told, MethodLocked), MethodLocked { kind, locked_until: until });
+        assert_eq!(event_of!(told, MethodLocked), MethodLocked { kind, locked_until: until, side: Side::Others });
         let scene = told.next();
         for attempt in [right(kind, START), wrong_one(kind, START)] {
             let refused = scene.clone().when(attempt).needing_nothing();
@@ -241,6 +243,7 @@ fn support_lifts_a_lock_or_everything_with_a_reason() {
         kinds: kinds.to_vec(),
         cap_lifted,
         reason: Personal::Known(text("called us")),
+        by: None,
     };
     let one = scene.clone().when(unlock(Some(FactorKind::Sms))).then([unlocked(&[FactorKind::Sms], false).into()]);
     assert!(one.scene.state.account_locked);

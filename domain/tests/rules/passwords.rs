@@ -58,7 +58,11 @@ const SECOND: Refusal = Refusal::VerificationRequired { purpose: Purpose::ResetP
 #[test]
 fn changing_the_password_takes_the_current_one_and_ends_everything_else() {
     let told = given(an_account_in_use()).by(SIGNED_IN).when(change(Some(PASSWORD), OTHER_PASSWORD));
-    let set = PasswordSet { password: Personal::Known(password_hash(OTHER_PASSWORD)), verification_id: None };
+    let set = PasswordSet {
+        password: Personal::Known(password_hash(OTHER_PASSWORD)),
+        verification_id: None,
+        changes_wait_until: None,
+    };
     let reason = RevocationReason::PasswordChanged;
     let told = told.then([
         set.into(),
@@ -277,7 +281,11 @@ fn locks_and_cap_do_not_stop_the_mail_of_a_reset() {
 
 #[test]
 fn a_changed_password_ends_other_resets() {
-    let changed = PasswordSet { password: Personal::Known(password_hash(PASSWORD)), verification_id: None };
+    let changed = PasswordSet {
+        password: Personal::Known(password_hash(PASSWORD)),
+        verification_id: None,
+        changes_wait_until: None,
+    };
     let scene = asked(an_account()).then_at(START, [changed.into()]);
     scene.when(reset(Some(&digits(&MAIL)), None)).refused(Refusal::VerificationExpired);
 }

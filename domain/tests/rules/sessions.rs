@@ -93,6 +93,9 @@ fn session_at(at: domain::time::Timestamp) -> Event {
         idle_timeout: Seconds::hours(24),
         verification_id: None,
         api_key_id: None,
+        access_token_id: None,
+        is_limited: false,
+        is_new_place: false,
     }
     .into()
 }

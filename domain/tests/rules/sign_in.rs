@@ -202,7 +202,11 @@ fn a_changed_password_ends_the_sign_ins_that_the_old_one_began() {
     history.push(signing_in(CHECK));
     let scene = given(history).by(CHECKED);
     scene.clone().when(submit(CHECK, FactorKind::Totp, &code_at(1, START))).accepted();
-    let changed = PasswordSet { password: Personal::Known(password_hash(OTHER_PASSWORD)), verification_id: None };
+    let changed = PasswordSet {
+        password: Personal::Known(password_hash(OTHER_PASSWORD)),
+        verification_id: None,
+        changes_wait_until: None,
+    };
     let scene = scene.then_at(START, [changed.into()]);
     scene.when(submit(CHECK, FactorKind::Totp, &code_at(1, START))).refused(Refusal::VerificationExpired);
 }

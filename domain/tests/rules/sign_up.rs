@@ -284,7 +284,7 @@ fn an_unconfirmed_account_can_do_nothing_else() {
 fn confirming_twice_tells_a_stranger_nothing_of_a_change_of_address() {
     let changing = VerificationStarted {
         new_email: Some(Personal::Known(new_email())),
-        ..checking_address(CHECK, Purpose::ChangeEmail, Some(OWNER))
+        ..checking_address(CHECK, Purpose::ConfirmNewEmail, Some(OWNER))
     };
     for history in [an_account(), an_account().into_iter().chain([changing.into()]).collect()] {
         given(history.clone()).when(confirm("123456")).refused(Refusal::Conflict);

@@ -158,7 +158,7 @@ fn purposes_that_do_not_fit_are_refused() {
     bare.clone().when(start(Purpose::RegenerateRecoveryCodes)).refused(Refusal::Conflict);
     bare.clone().when(step_up(Some("pay"))).refused(Refusal::Forbidden);
     bare.clone().by(product()).when(step_up(None)).refused_for("action");
-    for purpose in [Purpose::ConfirmEmail, Purpose::ChangeEmail, Purpose::Enroll, Purpose::ResetPassword] {
+    for purpose in [Purpose::ConfirmEmail, Purpose::ConfirmNewEmail, Purpose::Enroll, Purpose::ResetPassword] {
         bare.clone().when(start(purpose)).refused_for("purpose");
     }
     let action = Command::StartVerification { purpose: Purpose::AddMethod, action: Some(text("x")), target: None };

@@ -282,6 +282,9 @@ impl World {
             idle_timeout: Seconds::hours(24),
             verification_id: None,
             api_key_id: None,
+            access_token_id: None,
+            is_limited: false,
+            is_new_place: false,
         }
         .into()
     }
@@ -341,6 +344,8 @@ impl World {
             account_locked: failures >= 100,
             ended: false,
             clock_drift_steps: None,
+            side: domain::values::Side::Others,
+            tell_owner: false,
         }
         .into()
     }
@@ -385,6 +390,7 @@ pub fn succeeded_in(
         totp_step: None,
         usable_until,
         needs_second_factor: false,
+        side: domain::values::Side::Others,
     }
     .into()
 }

@@ -99,9 +99,11 @@ async fn happen(world: &World, person: &mut Person, step: Step) {
         Step::Succeed(kind, n) => {
             succeeded_in(person.verification, Purpose::SignIn, kind, Some(n), world.later(Seconds(600)))
         }
-        Step::Lock(kind) => MethodLocked { kind, locked_until: world.later(Seconds(900)) }.into(),
+        Step::Lock(kind) => {
+            MethodLocked { kind, locked_until: world.later(Seconds(900)), side: domain::values::Side::Others }.into()
+        }
         Step::Unlock(kind, cap_lifted) => {
-            MethodUnlocked { kinds: vec![kind], cap_lifted, reason: text("asked") }.into()
+            MethodUnlocked { kinds: vec![kind], cap_lifted, reason: text("asked"), by: None }.into()
         }
         Step::Codes(set) => codes_generated(set),
         Step::UseCode(set, index) => world.code_used(set, index, 9 - index),
@@ -123,7 +125,15 @@ async fn happen(world: &World, person: &mut Person, step: Step) {
             world.append(&StreamId::Delivery(order), [event]).await;
             return;
         }
-        Step::Reset => TwoFactorReset { reason: text("asked"), method_ids: vec![] }.into(),
+        Step::Reset => TwoFactorReset {
+            reason: text("asked"),
+            method_ids: vec![],
+            code: None,
+            code_expires_at: None,
+            by: None,
+            phone_numbers: vec![],
+        }
+        .into(),
         Step::Erase => AccountErased { verification_id: None }.into(),
         Step::Retain => RetentionApplied { before: world.now() }.into(),
         Step::Wait(seconds) => {

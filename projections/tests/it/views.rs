@@ -78,7 +78,7 @@ async fn wrong_codes_count_until_a_right_one_and_a_lock_ends_by_itself(on: On) {
                 world.enrolling_totp(1),
                 world.enabled(1, MethodKind::Totp, true),
                 world.rejected(FactorKind::Totp, 5),
-                MethodLocked { kind: FactorKind::Totp, locked_until }.into(),
+                MethodLocked { kind: FactorKind::Totp, locked_until, side: domain::values::Side::Others }.into(),
             ],
         )
         .await;
@@ -148,6 +148,7 @@ async fn sessions_and_access_tokens_are_listed_while_they_live(on: On) {
         token_hash: hash(),
         name: text("laptop backup"),
         expires_at: world.later(Seconds::days(365)),
+        verification_id: None,
     };
     world.given(account, [world.signed_in(two, Aal::Aal2), issued.into()]).await;
     let views = world.current().await;
@@ -192,6 +193,8 @@ async fn an_account_shows_where_it_stands_and_what_someone_should_look_at(on: On
         account_locked: true,
         ended: false,
         clock_drift_steps: Some(-7),
+        side: domain::values::Side::Others,
+        tell_owner: false,
     };
     world
         .given(
@@ -205,7 +208,12 @@ async fn an_account_shows_where_it_stands_and_what_someone_should_look_at(on: On
                 world.signed_in(session, Aal::Aal2),
                 PasswordRejected { count: 4 }.into(),
                 drifted.into(),
-                MethodLocked { kind: FactorKind::Sms, locked_until: world.later(Seconds(900)) }.into(),
+                MethodLocked {
+                    kind: FactorKind::Sms,
+                    locked_until: world.later(Seconds(900)),
+                    side: domain::values::Side::Others,
+                }
+                .into(),
             ],
         )
         .await;
@@ -228,7 +236,14 @@ async fn an_account_shows_where_it_stands_and_what_someone_should_look_at(on: On
         ]
     );
 
-    let reset = TwoFactorReset { reason: text("lost everything"), method_ids: vec![MethodId(1)] };
+    let reset = TwoFactorReset {
+        reason: text("lost everything"),
+        method_ids: vec![MethodId(1)],
+        code: None,
+        code_expires_at: None,
+        by: None,
+        phone_numbers: vec![],
+    };
     world.given(account, [reset.into()]).await;
     world.settle(&views).await;
     let row = views.account(account).await.unwrap().unwrap();
@@ -255,7 +270,7 @@ async fn security_teams_find_accounts_by_factor_lock_method_address_and_time(on:
                 world.enrolling_sms(1),
                 world.enabled(1, MethodKind::Sms, true),
                 TwoFactorEnabled {}.into(),
-                MethodLocked { kind: FactorKind::Sms, locked_until }.into(),
+                MethodLocked { kind: FactorKind::Sms, locked_until, side: domain::values::Side::Others }.into(),
             ],
         )
         .await;
@@ -356,7 +371,8 @@ async fn the_timeline_reads_as_one_line_per_event_in_both_orders(on: On) {
     let other = world.account_with("other@example.com").await;
     let reader = ApiKeyId(world.uuid());
     world.acts(Actor::ApiClient { api_key_id: reader });
-    let unlocked = MethodUnlocked { kinds: vec![FactorKind::Totp], cap_lifted: false, reason: text("called us") };
+    let unlocked =
+        MethodUnlocked { kinds: vec![FactorKind::Totp], cap_lifted: false, reason: text("called us"), by: None };
     world.given(account, [unlocked.into()]).await;
     world.acts(Actor::Worker);
     let order =
@@ -457,7 +473,14 @@ async fn adoption_counts_what_happened_per_day_and_as_it_stands(on: On) {
     let mut events =
         vec![world.enrolling_totp(1), world.enabled(1, MethodKind::Totp, true), TwoFactorEnabled {}.into()];
     events.extend((1..=5).map(|n| world.rejected(FactorKind::Totp, n)));
-    events.push(MethodLocked { kind: FactorKind::Totp, locked_until: world.later(Seconds(900)) }.into());
+    events.push(
+        MethodLocked {
+            kind: FactorKind::Totp,
+            locked_until: world.later(Seconds(900)),
+            side: domain::values::Side::Others,
+        }
+        .into(),
+    );
     events.push(world.signed_in(SessionId(world.uuid()), Aal::Aal2));
     world.given(account, events).await;
     let views = world.current().await;
@@ -595,6 +618,7 @@ async fn nothing_personal_is_kept_in_clear(on: On) {
         token_hash: hash(),
         name: text("laptop backup"),
         expires_at: world.later(Seconds::days(1)),
+        verification_id: None,
     };
     world
         .given(

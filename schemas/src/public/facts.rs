@@ -5,12 +5,14 @@
 
 use domain::events::{
     AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountImported, AccountRegistered, ApiKeyIssued,
-    ApiKeyRevoked, CodeDelivered, CodeDeliveryFailed, CodeDispatched, CodeIssued, CodeRejected, CodeResent,
-    EmailChanged, EmailClaimed, EmailReleased, EmailVerified, Event, HistoryAccessed, MethodDisabled, MethodEnabled,
-    MethodLocked, MethodRelabelled, MethodUnlocked, NumbersReserved, PasswordRejected, PasswordSet,
-    PrimaryMethodChanged, RecoveryCodeUsed, RecoveryCodesGenerated, RecoveryCodesRevoked, RetentionApplied,
-    SendOutcomeUnknown, SendStarted, SessionRevoked, SignedIn, SignedOut, SmsEnrollmentStarted, TotpEnrollmentStarted,
-    TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, VerificationStarted, VerificationSucceeded,
+    ApiKeyRevoked, ChangesFrozen, ChangesUnfrozen, CodeDelivered, CodeDeliveryFailed, CodeDispatched, CodeIssued,
+    CodeRejected, CodeResent, DeviceForgotten, DeviceRemembered, EmailChangeUndone, EmailChanged, EmailClaimed,
+    EmailReleased, EmailVerified, Event, HistoryAccessed, MethodDisabled, MethodEnabled, MethodLocked,
+    MethodRelabelled, MethodUnlocked, NumbersReserved, PasswordRejected, PasswordSet, PrimaryMethodChanged,
+    RecoveryCodeUsed, RecoveryCodesGenerated, RecoveryCodesRevoked, RetentionApplied, SendOutcomeUnknown, SendStarted,
+    SessionRenewed, SessionRevoked, SessionsCutOff, SignInUnfinished, SignedIn, SignedOut, SmsEnrollmentStarted,
+    TotpEnrollmentStarted, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, TwoFactorResetRequested,
+    VerificationStarted, VerificationSucceeded,
 };
 use serde_json::{Map, Value, json};
 
@@ -64,15 +66,26 @@ silent! {
 told! {
     AccountRegistered { account_id, registered_by, expires_at, number } but not { email, password };
     EmailVerified { verification_id, vouched_by };
-    PasswordSet { verification_id } but not { password };
+    PasswordSet { verification_id, changes_wait_until } but not { password };
     PasswordRejected { count };
-    EmailChanged { verification_id } but not { email };
+    EmailChanged { verification_id, quiet_until, undo_until } but not { email, old_email, phone_numbers };
+    EmailChangeUndone { change, kind } but not { email };
+    ChangesFrozen { change, until };
+    ChangesUnfrozen { change };
     AccountErased { verification_id };
 
-    SignedIn { session_id, aal, amr, expires_at, idle_timeout, verification_id, api_key_id } but not { token_hash };
+    SignedIn {
+        session_id, aal, amr, expires_at, idle_timeout, verification_id, api_key_id, access_token_id, is_limited,
+        is_new_place
+    } but not { token_hash };
+    SessionRenewed { session_id, aal, amr, verification_id } but not { token_hash };
+    DeviceRemembered { device_id, session_id, expires_at } but not { token_hash };
+    DeviceForgotten { device_ids, reason };
+    SignInUnfinished { verification_id };
+    SessionsCutOff { before } but not { reason };
     SignedOut { session_id };
     SessionRevoked { session_ids, reason };
-    AccessTokenIssued { access_token_id, expires_at } but not { token_hash, name };
+    AccessTokenIssued { access_token_id, expires_at, verification_id } but not { token_hash, name };
     AccessTokenRevoked { access_token_ids, reason };
     ApiKeyIssued { api_key_id, scopes, expires_at } but not { token_hash, name };
     ApiKeyRevoked {};
@@ -87,11 +100,11 @@ told! {
         but not { to };
     CodeRejected {
         verification_id, purpose, kind, method_id, reason, verification_failures, kind_failures, account_failures,
-        account_locked, ended, clock_drift_steps
+        account_locked, ended, clock_drift_steps, side, tell_owner
     };
-    MethodLocked { kind, locked_until };
-    MethodUnlocked { kinds, cap_lifted } but not { reason };
-    VerificationSucceeded { verification_id, purpose, kind, method_id, usable_until, needs_second_factor }
+    MethodLocked { kind, locked_until, side };
+    MethodUnlocked { kinds, cap_lifted, by } but not { reason };
+    VerificationSucceeded { verification_id, purpose, kind, method_id, usable_until, needs_second_factor, side }
         but not { totp_step };
 
     SendStarted {
@@ -113,7 +126,8 @@ told! {
     MethodDisabled { method_id, kind, verification_id };
     TwoFactorEnabled {};
     TwoFactorDisabled {};
-    TwoFactorReset { method_ids } but not { reason };
+    TwoFactorResetRequested { by, expires_at } but not { reason };
+    TwoFactorReset { method_ids, code_expires_at, by } but not { reason, code, phone_numbers };
     RecoveryCodesGenerated { set, count, verification_id } but not { codes };
     RecoveryCodeUsed { set, index, remaining, verification_id };
     RecoveryCodesRevoked { set, reason };

@@ -2,17 +2,19 @@
 
 use domain::{
     events::{
-        AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountRegistered, AskedWith, EmailChanged,
-        EmailVerified, Event, PasswordRejected, PasswordSet, RetentionApplied, RevocationReason, SessionRevoked,
-        SignedIn, SignedOut, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, VerificationStarted,
-        VerificationSucceeded,
+        AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountRegistered, AskedWith, ChangesFrozen,
+        ChangesUnfrozen, DeviceForgotten, DeviceRemembered, EmailChangeUndone, EmailChanged, EmailVerified, Event,
+        PasswordRejected, PasswordSet, RecoveryCodeHashes, RetentionApplied, RevocationReason, SessionRenewed,
+        SessionRevoked, SessionsCutOff, SignInUnfinished, SignedIn, SignedOut, TwoFactorDisabled, TwoFactorEnabled,
+        TwoFactorReset, TwoFactorResetRequested, VerificationStarted, VerificationSucceeded,
     },
-    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, MethodId, SessionId, VerificationId},
+    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, DeviceId, MethodId, SessionId, VerificationId},
+    personal::Personal,
     time::Seconds,
-    values::{Aal, Amr, Credential, FactorKind, InvalidValue, Purpose},
+    values::{Aal, Amr, Credential, FactorKind, InvalidValue, Purpose, Side},
 };
 
-use super::{at, email, free, hash, password, uuid};
+use super::{at, email, free, hash, password, phone, uuid};
 
 pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
     let verification_id = VerificationId(uuid(0x10));
@@ -27,7 +29,12 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
         }
         .into(),
         EmailVerified { verification_id: Some(verification_id), vouched_by: Some(ApiKeyId(uuid(0x40))) }.into(),
-        PasswordSet { password: password(), verification_id: Some(verification_id) }.into(),
+        PasswordSet {
+            password: password(),
+            verification_id: Some(verification_id),
+            changes_wait_until: Some(at(24 * 60)),
+        }
+        .into(),
         PasswordRejected { count: 3 }.into(),
         SignedIn {
             session_id: SessionId(uuid(0x20)),
@@ -38,8 +45,29 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
             idle_timeout: Seconds::hours(24),
             verification_id: Some(verification_id),
             api_key_id: Some(ApiKeyId(uuid(0x40))),
+            access_token_id: Some(AccessTokenId(uuid(0x30))),
+            is_limited: false,
+            is_new_place: true,
         }
         .into(),
+        SessionRenewed {
+            session_id: SessionId(uuid(0x20)),
+            token_hash: hash(0x5f),
+            aal: Aal::Aal2,
+            amr: vec![Amr::Pwd, Amr::Otp, Amr::Mfa],
+            verification_id: Some(verification_id),
+        }
+        .into(),
+        DeviceRemembered {
+            device_id: DeviceId(uuid(0x60)),
+            token_hash: hash(0xde),
+            session_id: SessionId(uuid(0x20)),
+            expires_at: at(365 * 24 * 60),
+        }
+        .into(),
+        DeviceForgotten { device_ids: vec![DeviceId(uuid(0x60))], reason: RevocationReason::Requested }.into(),
+        SignInUnfinished { verification_id }.into(),
+        SessionsCutOff { before: at(0), reason: free("Keys of the proxy were lost")? }.into(),
         SignedOut { session_id: SessionId(uuid(0x20)) }.into(),
         SessionRevoked {
             session_ids: vec![SessionId(uuid(0x20)), SessionId(uuid(0x21))],
@@ -51,6 +79,7 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
             token_hash: hash(0xac),
             name: free("Nightly backup")?,
             expires_at: at(365 * 24 * 60),
+            verification_id: Some(verification_id),
         }
         .into(),
         AccessTokenRevoked {
@@ -81,13 +110,44 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
             totp_step: Some(59_666_667),
             usable_until: at(10),
             needs_second_factor: false,
+            side: Side::KnownDevices,
         }
         .into(),
         TwoFactorEnabled {}.into(),
         TwoFactorDisabled {}.into(),
-        TwoFactorReset { reason: free("Lost phone, identity shown")?, method_ids: vec![MethodId(1), MethodId(2)] }
-            .into(),
-        EmailChanged { email: email()?, verification_id }.into(),
+        TwoFactorResetRequested {
+            reason: free("Lost phone, identity shown")?,
+            by: Some(ApiKeyId(uuid(0x40))),
+            expires_at: at(24 * 60),
+        }
+        .into(),
+        TwoFactorReset {
+            reason: free("Lost phone, identity shown")?,
+            method_ids: vec![MethodId(1), MethodId(2)],
+            code: Some(Personal::Known(RecoveryCodeHashes {
+                salt: "000102030405060708090a0b0c0d0e0f".to_owned(),
+                memory_kib: 4096,
+                passes: 1,
+                lanes: 1,
+                hashes: vec![hash(0x03)],
+            })),
+            code_expires_at: Some(at(72 * 60)),
+            by: Some(ApiKeyId(uuid(0x40))),
+            phone_numbers: vec![Personal::Known(phone()?)],
+        }
+        .into(),
+        EmailChanged {
+            email: email()?,
+            verification_id,
+            old_email: Some(email()?),
+            phone_numbers: vec![Personal::Known(phone()?)],
+            quiet_until: Some(at(24 * 60)),
+            undo_until: Some(at(7 * 24 * 60)),
+        }
+        .into(),
+        EmailChangeUndone { change: verification_id, email: email()?, kind: Some(FactorKind::Totp) }.into(),
+        ChangesFrozen { change: verification_id, until: at(24 * 60) }.into(),
+        ChangesUnfrozen { change: verification_id }.into(),
         AccountErased { verification_id: Some(verification_id) }.into(),
         RetentionApplied { before: at(0) }.into(),
     ])

@@ -7,9 +7,9 @@ use domain::{
         RecoveryCodesGenerated, RecoveryCodesRevoked, RejectionReason, RevocationReason, SmsEnrollmentStarted,
         TotpAlgorithm, TotpEnrollmentStarted,
     },
-    ids::{AccountId, AccountNumber, MethodId, SessionId, VerificationId},
+    ids::{AccountId, AccountNumber, ApiKeyId, MethodId, SessionId, VerificationId},
     personal::Personal,
-    values::{Channel, Credential, FactorKind, InvalidValue, MethodKind, Purpose, TotpSecret},
+    values::{Channel, Credential, FactorKind, InvalidValue, MethodKind, Purpose, Side, TotpSecret},
 };
 
 use super::{at, email, free, hash, label, password, phone, uuid};
@@ -67,13 +67,16 @@ fn codes() -> Result<Vec<Event>, InvalidValue> {
             account_locked: false,
             ended: false,
             clock_drift_steps: Some(-3),
+            side: Side::Others,
+            tell_owner: true,
         }
         .into(),
-        MethodLocked { kind: FactorKind::Totp, locked_until: at(15) }.into(),
+        MethodLocked { kind: FactorKind::Totp, locked_until: at(15), side: Side::Others }.into(),
         MethodUnlocked {
             kinds: vec![FactorKind::Totp, FactorKind::Sms],
             cap_lifted: true,
             reason: free("Called in, identity shown")?,
+            by: Some(ApiKeyId(uuid(0x40))),
         }
         .into(),
     ])

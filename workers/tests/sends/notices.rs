@@ -26,7 +26,8 @@ fn label() -> Label {
 }
 
 fn password(verification_id: Option<VerificationId>) -> Event {
-    PasswordSet { password: Known(PasswordHash("$argon2id$x".to_owned())), verification_id }.into()
+    PasswordSet { password: Known(PasswordHash("$argon2id$x".to_owned())), verification_id, changes_wait_until: None }
+        .into()
 }
 
 fn recovery_codes(verification_id: Option<VerificationId>) -> Event {
@@ -47,6 +48,8 @@ fn rejected(kind: FactorKind, kind_failures: u32, account_locked: bool) -> Event
         account_locked,
         ended: false,
         clock_drift_steps: None,
+        side: domain::values::Side::Others,
+        tell_owner: false,
     }
     .into()
 }
@@ -64,10 +67,18 @@ fn noticed(world: &World) -> Vec<(Event, &'static str)> {
         (password(Some(verification_id)), "was reset with a code"),
         (rejected(FactorKind::Totp, 3, true), "Very many wrong codes"),
         (
-            MethodLocked { kind: FactorKind::Sms, locked_until: world.now().plus(Seconds::minutes(15)) }.into(),
+            MethodLocked {
+                kind: FactorKind::Sms,
+                locked_until: world.now().plus(Seconds::minutes(15)),
+                side: domain::values::Side::Others,
+            }
+            .into(),
             "24 November 2026 at 12:15 UTC",
         ),
-        (MethodUnlocked { kinds: vec![FactorKind::Sms], cap_lifted: true, reason: reason() }.into(), "lost phone"),
+        (
+            MethodUnlocked { kinds: vec![FactorKind::Sms], cap_lifted: true, reason: reason(), by: None }.into(),
+            "lost phone",
+        ),
         (
             MethodEnabled {
                 method_id,
@@ -85,7 +96,18 @@ fn noticed(world: &World) -> Vec<(Event, &'static str)> {
         (TwoFactorDisabled {}.into(), "turned off"),
         (recovery_codes(Some(verification_id)), "New recovery codes"),
         (RecoveryCodeUsed { set: 1, index: 0, remaining: 9, verification_id }.into(), "9 codes are left"),
-        (TwoFactorReset { reason: reason(), method_ids: vec![method_id] }.into(), "lost phone"),
+        (
+            TwoFactorReset {
+                reason: reason(),
+                method_ids: vec![method_id],
+                code: None,
+                code_expires_at: None,
+                by: None,
+                phone_numbers: vec![],
+            }
+            .into(),
+            "lost phone",
+        ),
     ]
 }
 
@@ -148,7 +170,15 @@ async fn a_change_of_address_is_told_to_the_address_before_and_to_the_new_one() 
     let account = world.account("ada@example.com").await;
     let stream = StreamId::Account(account);
     let change = |to: &str| -> Event {
-        EmailChanged { email: Known(EmailAddress::parse(to).unwrap()), verification_id: verification() }.into()
+        EmailChanged {
+            email: Known(EmailAddress::parse(to).unwrap()),
+            verification_id: verification(),
+            old_email: None,
+            phone_numbers: vec![],
+            quiet_until: None,
+            undo_until: None,
+        }
+        .into()
     };
     world.append(&stream, vec![change("ada@example.org")]).await;
     let last = world.append(&stream, vec![change("ada@example.net")]).await[0];

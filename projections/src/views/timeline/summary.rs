@@ -22,6 +22,16 @@ pub fn of(event: &Event) -> Cow<'static, str> {
             Aal::Aal1 => "Signed in with one factor".into(),
             Aal::Aal2 => "Signed in with two factors".into(),
         },
+        Event::SessionRenewed(e) => match e.aal {
+            Aal::Aal1 => "Session got another token".into(),
+            Aal::Aal2 => "Session got another token, proved by two factors".into(),
+        },
+        Event::DeviceRemembered(_) => "Device remembered".into(),
+        Event::DeviceForgotten(e) => {
+            format!("{} forgotten: {}", counted(e.device_ids.len(), "device", "devices"), why(e.reason)).into()
+        }
+        Event::SignInUnfinished(_) => "Right password without its second factor".into(),
+        Event::SessionsCutOff(e) => format!("All sessions from before {} ended by support", e.before).into(),
         Event::SignedOut(_) => "Signed out".into(),
         Event::SessionRevoked(e) => {
             format!("{} ended: {}", counted(e.session_ids.len(), "session", "sessions"), why(e.reason)).into()
@@ -84,11 +94,15 @@ pub fn of(event: &Event) -> Cow<'static, str> {
         Event::RecoveryCodesGenerated(e) => format!("{} recovery codes generated (set {})", e.count, e.set).into(),
         Event::RecoveryCodeUsed(e) => format!("Recovery code used; {} left", e.remaining).into(),
         Event::RecoveryCodesRevoked(e) => format!("Recovery codes ended: {}", why(e.reason)).into(),
+        Event::TwoFactorResetRequested(_) => "Support asked for a reset that another has to approve".into(),
         Event::TwoFactorReset(e) => {
             format!("Support removed {} and the recovery codes", counted(e.method_ids.len(), "method", "methods"))
                 .into()
         }
         Event::EmailChanged(_) => "Email address changed".into(),
+        Event::EmailChangeUndone(_) => "Change of the email address undone".into(),
+        Event::ChangesFrozen(e) => format!("Changes stopped until {}", e.until).into(),
+        Event::ChangesUnfrozen(_) => "Changes allowed again".into(),
         Event::AccountImported(e) => {
             format!("Account imported with {}", counted(e.methods.len(), "method", "methods")).into()
         }
@@ -147,7 +161,10 @@ const fn channel(channel: Channel) -> &'static str {
 const fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::ConfirmEmail => "confirm the address",
+        Purpose::ConfirmNewEmail => "confirm the new address",
         Purpose::ChangeEmail => "change the address",
+        Purpose::IssueAccessToken => "issue an access token",
+        Purpose::OpenSignIn => "try a password from a network that is refused",
         Purpose::SignIn => "sign in",
         Purpose::AddMethod => "add a method",
         Purpose::Enroll => "enroll a method",
@@ -172,5 +189,8 @@ const fn why(reason: RevocationReason) -> &'static str {
         RevocationReason::Reset => "reset by support",
         RevocationReason::Erased => "the account was erased",
         RevocationReason::Abandoned => "the claim was abandoned",
+        RevocationReason::AccessTokenEnded => "the access token that began it ended",
+        RevocationReason::Undone => "a change of address was undone",
+        RevocationReason::Support => "ended by support",
     }
 }

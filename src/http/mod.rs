@@ -56,6 +56,7 @@ pub async fn serve(
     let connections = GracefulShutdown::new();
     loop {
         let (stream, peer) = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             accepted = Listener::accept(&mut listener) => accepted,
         };

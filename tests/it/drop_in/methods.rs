@@ -67,8 +67,11 @@ async fn a_second_method_authorized_by_each_kind(setup: Setup) {
     vastai.finish_authorization(&secret, &client.code(NUMBER, 2).await);
     let second = vastai.set_up_app(&server);
     vastai.tfa(&["activate", "--secret", &second, "-l", "Second", &server.fresh_totp(&second)]).says("activated");
-    // By email, and by a backup code at once.
+    // By email only from a session that a factor began, and by a backup code at once.
+    vastai.tfa(&["auth-new", "-t", "email"]).says("A code by email only logs in.");
+    vastai.tfa(&["login", "-t", "totp", "-c", &server.fresh_totp(&app)]).says("2FA login successful!");
     let mails = person.codes_mailed_to(&client).await;
+    let vastai = vastai.without_key();
     let secret = vastai.authorize(&server, &["-t", "email"]);
     vastai.finish_authorization(&secret, &client.code(&person.email, mails + 1).await);
     vastai.tfa(&["auth-new", "-bc", &codes[0]]).says("Successfully authorized account for adding new 2FA method");
@@ -97,12 +100,16 @@ async fn names_ranks_deletions_and_fresh_codes(setup: Setup) {
     let fresh = printed.says("Backup codes regenerated successfully!").backup_codes(&server);
     vastai.tfa_with(&["regen-codes", "-bc", &codes[1]], YES_PRINT).says("Invalid backup code.");
     vastai.tfa_with(&["regen-codes", "-bc", &fresh[0]], YES_PRINT).says("Backup codes regenerated");
-    // One goes by a code by email, the last by its own.
+    // A code by email removes none; one goes by the other's code, the last by its own.
     let mails = person.codes_mailed_to(&client).await;
     let secret = vastai.tfa(&["send-email"]).says("Email code sent successfully!").after("Secret token: ");
     let code = client.code(&person.email, mails + 1).await;
+    let mail = client.inbox(&person.email).await.remove(0);
+    assert!(mail["subject"].as_str().unwrap().ends_with("code to sign in"), "{}", mail["subject"]);
     let arguments = ["delete", "-id", "1", "-t", "email", "-s", &secret, "-c", &code];
-    vastai.tfa_with(&arguments, "y\n").says("You have 1 2FA method remaining.");
+    vastai.tfa_with(&arguments, "y\n").says("A code by email only logs in.");
+    let arguments = ["delete", "-id", "1", "-t", "totp", "-c", &server.fresh_totp(&second)];
+    vastai.tfa_with(&arguments, "y\n").says("tfa_method_id is required");
     let code = server.fresh_totp(&second);
     vastai.tfa_with(&["delete", "-t", "totp", "-c", &code], "y\n").says("You have removed all 2FA methods");
     vastai.tfa(&["status"]).says("No active 2FA methods found");

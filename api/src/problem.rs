@@ -326,6 +326,8 @@ impl From<Refusal> for Problem {
             Refusal::RateLimited { retry_after } => {
                 Self::new(Code::RateLimited, "A limit is reached. Try again later.").after(retry_after)
             }
+            // The engine turns it into an error of its own before anyone is told.
+            Refusal::Unreadable => Self::unavailable("a personal value does not open"),
             Refusal::AccountLocked => {
                 Self::new(Code::AccountLocked, "Too many wrong codes in a row. Use a recovery code or ask support.")
             }

@@ -7,9 +7,7 @@ use axum::{
 };
 use domain::{
     ids::{AccountId, MethodId, SessionId},
-    outcome::{
-        CodeSent, MethodView, OfferedMethod, SignedIn, StartedVerification, VerificationStatus, VerificationView,
-    },
+    outcome::{self, CodeSent, MethodView, OfferedMethod, StartedVerification, VerificationStatus, VerificationView},
     secret::SecretText,
     time::{Seconds, Timestamp},
     values::{Aal, Amr, Caller, FactorKind, MethodKind, Purpose},
@@ -151,11 +149,34 @@ pub(crate) struct SessionShape {
 }
 
 impl SessionShape {
-    pub fn new(account: AccountId, session: SignedIn) -> Self {
-        let SignedIn { session_id, secret, aal, amr, expires_at, idle_timeout } = session;
+    pub fn new(account: AccountId, session: outcome::SignedIn) -> Self {
+        let outcome::SignedIn { session_id, secret, aal, amr, expires_at, idle_timeout } = session;
         let token = Token { kind: TokenKind::Session, stream: account.0, id: session_id.0, secret };
         Self { account_id: account, session_id, session_token: token.encode(), aal, amr, expires_at, idle_timeout }
     }
+}
+
+/// What an optional [`SessionShape`] is to the OpenAPI document: its fields, where there is one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a session, never built")]
+pub(crate) struct SignedIn {
+    /// The account.
+    account_id: Option<uuid::Uuid>,
+    /// The session.
+    session_id: Option<uuid::Uuid>,
+    /// The bearer token of the session, told once.
+    session_token: Option<String>,
+    /// Its assurance level.
+    #[schema(value_type = Option<AalWord>)]
+    aal: Option<String>,
+    /// How it was proved.
+    #[schema(value_type = Option<Vec<AmrWord>>)]
+    amr: Option<Vec<String>>,
+    /// Its absolute end.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// Unused this many seconds, it ends.
+    idle_timeout: Option<u32>,
 }
 
 /// A code that was sent.

@@ -141,8 +141,12 @@ async fn order(
     seeded: &Seeded,
     moment: impl Future<Output = ()>,
 ) -> Result<(String, Instant), crate::Failure> {
-    let command =
-        Command::StartVerification { purpose: Purpose::StepUp, action: Some(FreeText::parse("pay")?), target: None };
+    let command = Command::StartVerification {
+        purpose: Purpose::StepUp,
+        action: Some(FreeText::parse("pay")?),
+        target: None,
+        password: None,
+    };
     let request = commanded::request()?;
     let Outcome::VerificationStarted(started) = engine.execute(seeded.account, command, &request).await?.outcome?
     else {

@@ -79,6 +79,7 @@ async fn commands(place: &Place, accounts: &[Seeded]) -> Result<Vec<Duration>, F
             purpose: Purpose::StepUp,
             action: Some(FreeText::parse("pay")?),
             target: None,
+            password: None,
         };
         let request = commanded::request()?;
         let began = now::instant();

@@ -95,6 +95,11 @@ impl Decider for EmailClaim {
         Ok(self.rule(command, context))
     }
 
+    /// A claim's key is destroyed once it was given back.
+    fn is_erased(&self) -> bool {
+        self.holder.is_none()
+    }
+
     fn evolve(mut self, event: &Event, at: Timestamp) -> Self {
         match event {
             Event::EmailClaimed(claimed) => {

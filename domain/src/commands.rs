@@ -57,6 +57,8 @@ pub enum Command {
     IssueAccessToken {
         /// What it is called.
         name: FreeText,
+        /// The verification that authorizes it.
+        verification_id: Option<VerificationId>,
     },
     /// End a personal access token.
     RevokeAccessToken {
@@ -71,6 +73,8 @@ pub enum Command {
         action: Option<FreeText>,
         /// The method it is about.
         target: Option<MethodId>,
+        /// The password, for a change on an account without methods.
+        password: Option<SecretText>,
     },
     /// Start a verification by one kind, and order its code where that kind has one. Without a purpose
     /// (`open`) it takes that of the command which brings the code.
@@ -145,6 +149,8 @@ pub enum Command {
         code: EnteredCode,
         /// Its name.
         label: Option<Label>,
+        /// Whether the answer can carry a new token: the first method then raises the acting session.
+        raises_session: bool,
     },
     /// Hand out a key for an authenticator app; nothing is stored of it.
     OfferTotpKey,
@@ -194,8 +200,10 @@ pub enum Command {
     ChangeEmail {
         /// The new one.
         email: EmailAddress,
-        /// The current password, when 2FA is off.
+        /// The current password, when the account has one.
         password: Option<SecretText>,
+        /// The verification that authorizes it.
+        verification_id: Option<VerificationId>,
     },
     /// A forgotten password: its code is sent to the address.
     RequestPasswordReset {

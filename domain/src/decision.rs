@@ -65,6 +65,10 @@ pub trait Decider: Default + Clone + Send + Sync + Serialize + DeserializeOwned 
     /// Turns a command into events and what its sender is told, or names the one thing that has to be found out
     /// before. Asked again with that fact it runs from the top, so it is the same for the same arguments.
     fn decide(&self, command: &Self::Command, context: &Context<'_>, evidence: &Evidence) -> Result<Decision, Need>;
+    /// Whether the history says that what is personal in it was erased. Only then it may be read without its key.
+    fn is_erased(&self) -> bool {
+        true
+    }
     /// The state after one more event, which happened at `at`. Never fails, whatever the history.
     #[must_use]
     fn evolve(self, event: &Event, at: Timestamp) -> Self;

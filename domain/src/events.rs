@@ -392,6 +392,8 @@ events! {
         needs_second_factor: bool,
         /// Whose count it clears.
         side: Side,
+        /// The only source network that may use it; any where absent.
+        good_from: Option<Personal<String>>,
     }
     /// An authenticator app is being enrolled.
     TotpEnrollmentStarted {

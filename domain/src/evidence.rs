@@ -8,11 +8,11 @@ use zeroize::Zeroize;
 pub use crate::account::{TotpAttempt, TotpVerdict};
 use crate::{
     events::{RecoveryCodeHash, RecoveryCodeHashes},
-    ids::{AccountId, AccountNumber, MethodId},
+    ids::{AccountId, AccountNumber},
     limits::Charge,
     secret::{Secret, SecretText},
     time::{Seconds, Timestamp},
-    values::{Challenge, EmailAddress, PasswordHash, TotpSecret},
+    values::{Challenge, Credential, EmailAddress, PasswordHash, TotpSecret},
 };
 
 /// One thing that a rule may ask.
@@ -78,7 +78,7 @@ questions! {
     ImportedCode => Option<u32>;
     /// A fresh set of recovery codes.
     NewRecoveryCodes => FreshRecoveryCodes;
-    /// The key that is offered to an account in a half-hour.
+    /// The key that is offered to a credential of an account.
     OfferedTotpKey => TotpSecret;
     /// A number for an account to be.
     NextAccountNumber => AccountNumber;
@@ -133,15 +133,18 @@ pub struct NewRecoveryCodes {
     pub count: u32,
 }
 
-/// The key that is offered to an account in this half-hour, for the authenticator app it may add next.
+/// The key that is offered to one credential of an account: what is random in it, when the offer ends, and a tag that
+/// nobody but us can make. So it is recognised later, and nothing is stored of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferedTotpKey {
     /// The account.
     pub account_id: AccountId,
-    /// The number of its next method.
-    pub method_id: MethodId,
-    /// Half-hours since 1970.
-    pub half_hour: u64,
+    /// The credential that asked.
+    pub credential: Credential,
+    /// What nobody can guess.
+    pub random: [u8; 16],
+    /// The offer's end, in seconds since 1970.
+    pub ends: u32,
 }
 
 /// A number for an account to be.

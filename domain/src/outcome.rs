@@ -28,7 +28,10 @@ pub enum Outcome {
     /// A code is on its way.
     CodeSent(CodeSent),
     /// The password is set.
-    PasswordSet,
+    PasswordSet {
+        /// The acting session, under its new token; none where the caller has none that goes on.
+        session: Option<SignedIn>,
+    },
     /// Signed in.
     SignedIn(SignedIn),
     /// Started; for a sign-in the password was right.
@@ -50,6 +53,8 @@ pub enum Outcome {
         method: MethodView,
         /// For the first one, the recovery codes.
         recovery_codes: Option<Vec<Secret<String>>>,
+        /// The acting session, where enabling the first one raised it: its token is new.
+        session: Option<SignedIn>,
     },
     /// A method was renamed or made the primary one.
     MethodChanged {
@@ -139,7 +144,7 @@ pub struct CodeSent {
     pub resend_after: Timestamp,
 }
 
-/// A session that began.
+/// A session that began, or one that goes on under a new token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedIn {
     /// The session.
@@ -230,7 +235,7 @@ pub struct Verified {
     pub verification_id: VerificationId,
     /// It may be used until then.
     pub usable_until: Timestamp,
-    /// For a sign-in, the session.
+    /// For a sign-in, the session; for one that raised the acting session, that session under its new token.
     pub session: Option<SignedIn>,
     /// After a recovery code, how many are left.
     pub recovery_codes_remaining: Option<u32>,
@@ -375,6 +380,9 @@ pub enum Refusal {
         /// Seconds from now, rounded up.
         retry_after: Seconds,
     },
+    /// A personal value of the account does not open, though its history does not say that it was erased.
+    #[error("a personal value does not open")]
+    Unreadable,
     /// Too many wrong codes in a row; a recovery code or support helps.
     #[error("too many wrong codes: use a recovery code or ask support")]
     AccountLocked,

@@ -25,9 +25,9 @@ pub struct Policy {
     pub sends_per_verification: u32,
     /// Sends per account and hour. 10. The state keeps the last 256, so more than that is no limit.
     pub sends_per_account_hour: u32,
-    /// Different numbers that an account without a method may text in a day. 2.
+    /// Different new numbers that an account may text in a day, whatever is on file already. 2.
     pub first_method_numbers_per_day: u32,
-    /// Texts that an account without a method may cause in a day. 4.
+    /// Texts to new numbers that an account without a method of more than a day may cause in a day. 4.
     pub first_method_texts_per_day: u32,
     /// Wrong SMS or email codes in a row that lock that kind. 3.
     pub code_attempts: u32,
@@ -69,8 +69,18 @@ pub struct Policy {
     pub access_tokens: u32,
     /// Whether a code by email may complete a sign-in.
     pub email_for_sign_in: bool,
-    /// Whether a code by email may authorize a change (adding, removing, regenerating, erasing).
-    pub email_for_changes: bool,
+    /// Whether a code by email may authorize a change on an account with methods: `never`, `fresh_aal2` or `always`.
+    pub email_for_changes: EmailForChanges,
+    /// A session may do what needs its own proof this long after it: a password for a change on an account without
+    /// methods. 10 minutes.
+    pub password_fresh: Seconds,
+    /// The same for the second factor of a session that adds a method with a code by email. 24 hours.
+    pub factor_fresh: Seconds,
+    /// The authorization to add one method lives this long where it is good for one source network alone (clients of
+    /// the vast.ai API), unless email authorizes every change. 10 minutes.
+    pub bound_authorization_lives: Seconds,
+    /// After a password reset whose second factor was a text, changes wait this long. 24 hours.
+    pub changes_wait: Seconds,
     /// Whether a code by email may complete a `step_up`.
     pub email_for_step_up: bool,
     /// At most one `PasswordRejected` per account in this time. 1 minute.
@@ -117,7 +127,11 @@ impl Default for Policy {
             access_token_lives: Seconds::days(365),
             access_tokens: 50,
             email_for_sign_in: true,
-            email_for_changes: true,
+            email_for_changes: EmailForChanges::default(),
+            password_fresh: Seconds::minutes(10),
+            factor_fresh: Seconds::hours(24),
+            bound_authorization_lives: Seconds::minutes(10),
+            changes_wait: Seconds::hours(24),
             email_for_step_up: true,
             password_rejected_every: Seconds::minutes(1),
             allowed_countries: Vec::new(),
@@ -137,6 +151,19 @@ impl Policy {
         (self.allowed_countries.is_empty() || self.allowed_countries.contains(&country))
             && !self.blocked_countries.contains(&country)
     }
+}
+
+/// What a code by email may authorize on an account with methods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmailForChanges {
+    /// No change.
+    Never,
+    /// Adding a method, from a session whose own second factor was proved lately.
+    #[default]
+    FreshAal2,
+    /// Every change: for who moves from a system that allowed it.
+    Always,
 }
 
 /// A list of countries, or a text with commas between them (as the environment gives it).

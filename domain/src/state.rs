@@ -37,6 +37,8 @@ pub struct Account {
     pub email: Option<Personal<EmailAddress>>,
     /// Its password.
     pub password: Option<Personal<PasswordHash>>,
+    /// Until then a text authorizes no change: it was the second factor of a password reset.
+    pub changes_wait_until: Option<Timestamp>,
     /// When a wrong password was last recorded.
     pub password_rejected_at: Option<Timestamp>,
     /// Its methods.
@@ -259,6 +261,8 @@ pub struct Verification {
     pub progress: Progress,
     /// What it was started with, where its code comes back alone.
     pub asked: Option<AskedWith>,
+    /// Once completed, the only source network that it is good for.
+    pub good_from: Option<Personal<String>>,
     /// Wrong codes that end it, where a count does.
     pub attempts: Option<u32>,
     /// Wrong codes so far, recovery codes apart.
@@ -343,6 +347,12 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// Unused this long, it ends.
     pub idle_timeout: Seconds,
+    /// When its password was typed; none for one that was begun with an access token or by an API client's word.
+    pub password_at: Option<Timestamp>,
+    /// When it proved a second factor that is not email.
+    pub factor_at: Option<Timestamp>,
+    /// The access token that it was begun with, and ends with.
+    pub access_token_id: Option<AccessTokenId>,
 }
 
 /// A personal access token.

@@ -129,6 +129,26 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Whether completing it authorizes a change of the account.
+    pub const fn is_change(self) -> bool {
+        match self {
+            Self::AddMethod
+            | Self::DisableMethod
+            | Self::RegenerateRecoveryCodes
+            | Self::ChangeEmail
+            | Self::IssueAccessToken
+            | Self::EraseAccount => true,
+            Self::ConfirmEmail
+            | Self::ConfirmNewEmail
+            | Self::SignIn
+            | Self::Enroll
+            | Self::ResetPassword
+            | Self::OpenSignIn
+            | Self::StepUp
+            | Self::Open => false,
+        }
+    }
+
     /// The stable name, as in JSON and in the derivation of codes.
     pub const fn name(self) -> &'static str {
         match self {

@@ -20,7 +20,7 @@ use vault::DataKey;
 use crate::{Engine, ExecuteError, Executed, Loaded, Request};
 use event_store::{
     codec::Draft,
-    keys::KeysError,
+    keys::{KeyState, KeysError},
     port::{Append, AppendError, Appended, Expected, Receipt},
 };
 
@@ -113,6 +113,9 @@ impl Engine {
             }
             let (decision, now) = self.decided(stream, &loaded, command, request, &entropy, &mut evidence).await?;
             let Decision { events, outcome } = decision;
+            if outcome == Err(Refusal::Unreadable) {
+                return Err(ExecuteError::unreadable(stream));
+            }
             if events.is_empty() {
                 if self.log().head(stream).await? != loaded.version {
                     continue;
@@ -190,7 +193,7 @@ impl Engine {
         let needs_key = keeps.is_some() || drafts.iter().any(Draft::is_personal);
         let key = match known {
             Some(known) => Some(known.clone()),
-            None if needs_key => self.key_for_writing(stream).await?,
+            None if needs_key => self.key_for_writing(stream, loaded.version).await?,
             None => None,
         };
         let receipt = match (&keeps, &key) {
@@ -206,12 +209,25 @@ impl Engine {
         Ok(Sealed { append, has_key: key.is_some() || !needs_key })
     }
 
-    /// The stream's key, or none when it was erased: what is personal is then written as erased.
-    async fn key_for_writing(&self, stream: &StreamId) -> Result<Option<DataKey>, ExecuteError> {
+    /// The stream's key, or none when it was erased: what is personal is then written as erased. A history whose key is
+    /// gone gets no second one, under which the first would be forgotten for good.
+    async fn key_for_writing(&self, stream: &StreamId, version: Version) -> Result<Option<DataKey>, ExecuteError> {
+        if version != Version::NONE && begins_sealed(stream) {
+            return self.key_of_a_history(stream).await;
+        }
         match self.keys().ensure(stream).await {
             Ok(key) => Ok(Some(key)),
             Err(KeysError::Erased) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The key of a stream that has events, or none when it was erased.
+    pub(crate) async fn key_of_a_history(&self, stream: &StreamId) -> Result<Option<DataKey>, ExecuteError> {
+        match self.keys().state(stream).await? {
+            KeyState::Open(key) => Ok(Some(key)),
+            KeyState::Erased => Ok(None),
+            KeyState::Absent => Err(ExecuteError::unreadable(format!("the data key of {stream} is missing"))),
         }
     }
 
@@ -248,6 +264,11 @@ impl Engine {
             tracing::warn!(%error, "charges were not given back");
         }
     }
+}
+
+/// Whether the first event of such a stream holds something personal, so that a key was made before it.
+const fn begins_sealed(stream: &StreamId) -> bool {
+    matches!(stream, StreamId::Account(_) | StreamId::Email(_))
 }
 
 /// What is ready to be appended.
@@ -288,6 +309,7 @@ fn evolved<D: Decider>(
         at,
         learned,
         snapshot: before.snapshot,
+        is_unopened: before.is_unopened,
     }
 }
 
@@ -310,6 +332,7 @@ pub(crate) fn name(refusal: &Refusal) -> &'static str {
         Refusal::MethodLocked { .. } => "method_locked",
         Refusal::ResendTooSoon { .. } => "resend_too_soon",
         Refusal::RateLimited { .. } => "rate_limited",
+        Refusal::Unreadable => "unreadable",
         Refusal::AccountLocked => "account_locked",
     }
 }

@@ -7,6 +7,7 @@ use domain::{
     time::Timestamp,
 };
 use schemas::envelope::{RecordedEvent, Version};
+use vault::DataKey;
 
 use crate::{Engine, ExecuteError};
 use event_store::codec;
@@ -22,8 +23,20 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, ExecuteError> {
         let stored = self.log().read_stream(stream, after, limit).await?;
-        let key = self.keys().key(stream).await?;
+        let key = self.key_to_read(stream).await?;
         Ok(stored.iter().map(|event| codec::decode(event, key.as_ref())).collect::<Result<_, _>>()?)
+    }
+
+    /// The key to read a stream with; for an account none only where its history says that it was erased.
+    async fn key_to_read(&self, stream: &StreamId) -> Result<Option<DataKey>, ExecuteError> {
+        let key = self.keys().key(stream).await?;
+        if key.is_none() && matches!(stream, StreamId::Account(_)) {
+            let loaded = self.load_now::<Account>(stream).await?;
+            if loaded.version != Version::NONE && !loaded.state.is_erased() {
+                return Err(ExecuteError::unreadable(stream));
+            }
+        }
+        Ok(key)
     }
 
     /// An account as it was at a moment, with the version it had; `None` before its first event.
@@ -33,7 +46,7 @@ impl Engine {
         at: Timestamp,
     ) -> Result<Option<(Account, Version)>, ExecuteError> {
         let stream = StreamId::Account(account);
-        let key = self.keys().key(&stream).await?;
+        let key = self.key_to_read(&stream).await?;
         let (mut state, mut version) = (Account::default(), Version::NONE);
         loop {
             let page = self.log().read_stream(&stream, version, PAGE).await?;

@@ -171,6 +171,16 @@ pub enum ExecuteError {
     Internal(String),
 }
 
+impl ExecuteError {
+    /// A personal value does not open, though nothing was erased. It is an alert, and nobody's fault but ours: no rule
+    /// may take the value for absent, so nothing is decided until it opens again.
+    fn unreadable(what: impl std::fmt::Display) -> Self {
+        metrics::counter!("countersign_unreadable").increment(1);
+        tracing::error!(%what, "a personal value does not open, and its history does not say that it was erased");
+        Self::Unavailable(what.to_string())
+    }
+}
+
 impl From<LogError> for ExecuteError {
     fn from(error: LogError) -> Self {
         match error {
@@ -184,7 +194,8 @@ impl From<KeysError> for ExecuteError {
     fn from(error: KeysError) -> Self {
         match error {
             KeysError::Store(error) => error.into(),
-            KeysError::Vault(_) | KeysError::Erased => Self::Internal(error.to_string()),
+            KeysError::Vault(_) => Self::unreadable(error),
+            KeysError::Erased => Self::Internal(error.to_string()),
         }
     }
 }
@@ -212,7 +223,10 @@ impl From<NeverEnough> for ExecuteError {
 
 impl From<CodecError> for ExecuteError {
     fn from(error: CodecError) -> Self {
-        Self::Internal(error.to_string())
+        match error {
+            CodecError::Sealed(..) => Self::unreadable(error),
+            error => Self::Internal(error.to_string()),
+        }
     }
 }
 
@@ -231,6 +245,8 @@ pub struct Loaded<D> {
     pub(crate) learned: Duration,
     /// Version of the last snapshot that is known of.
     pub(crate) snapshot: Version,
+    /// Whether it was read without a key from events that hold sealed values: right for what was erased alone.
+    pub(crate) is_unopened: bool,
 }
 
 impl<D: Decider> Default for Loaded<D> {
@@ -242,6 +258,7 @@ impl<D: Decider> Default for Loaded<D> {
             at: Timestamp::EPOCH,
             learned: Duration::MAX,
             snapshot: Version::NONE,
+            is_unopened: false,
         }
     }
 }

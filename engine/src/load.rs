@@ -16,7 +16,7 @@ use event_store::{codec, port::Snapshot};
 
 /// The shape of serialized states and the meaning of `evolve`. Another number than this code's is ignored,
 /// so count it up whenever a state's fields or what `evolve` makes of old events changes.
-pub(crate) const SNAPSHOT_FORMAT: u32 = 2;
+pub(crate) const SNAPSHOT_FORMAT: u32 = 3;
 /// Events that are read at a time.
 const PAGE: usize = 1_000;
 
@@ -102,6 +102,9 @@ impl Engine {
         if loaded.version != known_version {
             loaded.learned = self.runtime().running();
         }
+        if loaded.is_unopened && !loaded.state.is_erased() {
+            return Err(ExecuteError::unreadable(stream));
+        }
         let loaded = self.with_snapshot_when_due(stream, loaded);
         pass.keep(&loaded);
         Ok(loaded)
@@ -151,14 +154,15 @@ fn evolved<D: Decider>(
     events: &[StoredEvent],
     key: Option<&DataKey>,
 ) -> Result<Loaded<D>, ExecuteError> {
-    let Loaded { state, mut version, mut position, mut at, learned, snapshot } = loaded;
+    let Loaded { state, mut version, mut position, mut at, learned, snapshot, mut is_unopened } = loaded;
     let mut state = Arc::unwrap_or_clone(state);
     for stored in events {
         at = codec::decode_metadata(stored, None)?.at;
+        is_unopened |= key.is_none() && codec::is_sealed(stored)?;
         state = state.evolve(&codec::decode_event(stored, key)?, at);
         (version, position) = (stored.version, stored.position);
     }
-    Ok(Loaded { state: Arc::new(state), version, position, at, learned, snapshot })
+    Ok(Loaded { state: Arc::new(state), version, position, at, learned, snapshot, is_unopened })
 }
 
 /// The state of a snapshot, if this code can use it. Whatever is wrong with it, the events are there.
@@ -175,6 +179,7 @@ fn opened_snapshot<D: Decider>(stream: &StreamId, snapshot: &Snapshot, key: &Dat
         at,
         learned: Duration::MAX,
         snapshot: snapshot.version,
+        is_unopened: false,
     })
 }
 

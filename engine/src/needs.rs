@@ -1,7 +1,7 @@
 //! Finding out what a decision needs.
 
 use domain::{
-    evidence::{Fact, Need, Question},
+    evidence::{Fact, Need, OfferedTotpKey, Question},
     ids::StreamId,
     secret::Secret,
     time::Timestamp,
@@ -28,7 +28,7 @@ impl Engine {
                 let hash = hasher.hash_password(&question.new).await?;
                 question.answered(hash)
             }
-            // A code of an erased account, or of one that never had a key, is a code that nobody can know.
+            // A code of an erased account, or of one that is not there, is a code that nobody can know.
             Need::SentCode(question) => {
                 let key = self.keys().key(stream).await?;
                 let code = key.map_or_else(|| Secret::new(String::new()), |key| key.one_time_code(&question.0));
@@ -52,10 +52,11 @@ impl Engine {
                 let word = self.limiter().charge(&question.0, self.now()).await?;
                 question.answered(word)
             }
-            // An account that is not there, or erased, was offered nothing: no entered key has no bytes.
+            // An account that is erased was offered nothing: no entered key has no bytes.
             Need::OfferedTotpKey(question) => {
-                let secret = match self.keys().key(stream).await? {
-                    Some(key) => key.offered_totp_key(question.account_id, question.method_id, question.half_hour),
+                let OfferedTotpKey { account_id, credential, random, ends } = question;
+                let secret = match self.key_of_a_history(stream).await? {
+                    Some(key) => key.offered_totp_key(account_id, credential, random, ends),
                     None => TotpSecret::new(Vec::new()),
                 };
                 question.answered(secret)

@@ -135,6 +135,7 @@ mod tests {
             at: domain::time::Timestamp::EPOCH,
             learned: std::time::Duration::ZERO,
             snapshot: Version::NONE,
+            is_unopened: false,
         })
     }
 

@@ -127,15 +127,25 @@ pub fn decode_event(stored: &StoredEvent, key: Option<&DataKey>) -> Result<Event
         .map_err(|error| CodecError::Decode(stored.id, error.to_string()))
 }
 
+/// Whether the event's data holds a sealed value.
+pub fn is_sealed(stored: &StoredEvent) -> Result<bool, CodecError> {
+    let value = serde_json::from_slice(&stored.data).map_err(|error| unreadable(stored, &error))?;
+    Ok(holds(&value, SEALED_MARK))
+}
+
 /// The message of a JSON error can repeat a value; its place cannot.
 fn unreadable(stored: &StoredEvent, error: &serde_json::Error) -> CodecError {
     CodecError::Decode(stored.id, format!("{:?} error at column {}", error.classify(), error.column()))
 }
 
 fn is_personal(value: &Value) -> bool {
+    holds(value, PERSONAL_MARK)
+}
+
+fn holds(value: &Value, mark: &str) -> bool {
     match value {
-        Value::Object(map) => marked(map, PERSONAL_MARK).is_some() || map.values().any(is_personal),
-        Value::Array(items) => items.iter().any(is_personal),
+        Value::Object(map) => marked(map, mark).is_some() || map.values().any(|field| holds(field, mark)),
+        Value::Array(items) => items.iter().any(|item| holds(item, mark)),
         _ => false,
     }
 }

@@ -26,7 +26,7 @@ impl Words for English {
             Purpose::OpenSignIn => "sign in from where you are",
             Purpose::ResetPassword => "reset your password",
             Purpose::StepUp => "confirm an action",
-            Purpose::Open => "confirm that it is you",
+            Purpose::Open => "sign in or change your sign-in methods",
         }
     }
 

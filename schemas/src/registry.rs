@@ -95,7 +95,7 @@ fn rejected_elsewhere(data: Value) -> Value {
 }
 
 fn succeeded_elsewhere(data: Value) -> Value {
-    elsewhere(of_a_new_address(data))
+    with_null(elsewhere(of_a_new_address(data)), "good_from")
 }
 
 fn by_nobody_named(data: Value) -> Value {

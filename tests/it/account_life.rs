@@ -19,8 +19,8 @@ const NEW_PASSWORD: &str = "ein-anderes-Pferd-23";
 async fn a_changed_password_ends_other_sessions_and_tokens(setup: Setup) {
     let server = setup.server().await;
     let mut person = Person::with_totp(&server, "karen").await;
-    let issued =
-        person.client.post("/v1/accounts/me/access-tokens", json!({"name": "laptop script"})).await.expect(201);
+    let verification = person.verify_by_totp(&server, "issue_access_token").await;
+    let issued = person.access_token("laptop script", &verification).await;
     let token = server.client().with(issued["token"].as_str().unwrap());
     token.get("/v1/accounts/me/methods").await.expect(200);
     let other = person.client.clone();
@@ -29,8 +29,9 @@ async fn a_changed_password_ends_other_sessions_and_tokens(setup: Setup) {
     let wrong = json!({"current_password": "not-it-at-all-1", "new_password": NEW_PASSWORD});
     person.client.put("/v1/accounts/me/password", wrong).await.refused(401, "wrong_credentials");
     let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
-    let answer = person.client.put("/v1/accounts/me/password", body).await;
-    assert!(answer.status.is_success(), "{}", answer.body);
+    let answer = person.client.put("/v1/accounts/me/password", body).await.expect(200);
+    person.client.get("/v1/accounts/me/methods").await.refused(401, "unauthenticated");
+    person.go_on_with(&answer);
     other.get("/v1/accounts/me/methods").await.refused(401, "unauthenticated");
     token.get("/v1/accounts/me/methods").await.refused(401, "unauthenticated");
     person.client.get("/v1/accounts/me/methods").await.expect(200);
@@ -69,11 +70,11 @@ async fn an_address_changes_when_its_code_is_confirmed(setup: Setup) {
     let mut person = Person::with_totp(&server, "jean").await;
     person.sign_in_by_totp(&server).await;
     let held = Person::sign_up(&server, "holder").await;
-    let answer = person
-        .client
-        .put("/v1/accounts/me/email", json!({"email": "jean.b@example.org", "password": PASSWORD}))
-        .await
-        .expect(202);
+    let body = json!({"email": "jean.b@example.org", "password": PASSWORD});
+    person.client.put("/v1/accounts/me/email", body.clone()).await.refused(403, "verification_required");
+    let verification = person.verify_by_totp(&server, "change_email").await;
+    let acting = person.client.header("Countersign-Verification", &verification);
+    let answer = acting.put("/v1/accounts/me/email", body).await.expect(202);
     assert!(!answer.to_string().contains("jean.b@"), "masked");
     let code = person.client.code("jean.b@example.org", 1).await;
     person.client.post("/v1/accounts/me/email/verify", json!({"code": code})).await.expect(200);
@@ -84,7 +85,9 @@ async fn an_address_changes_when_its_code_is_confirmed(setup: Setup) {
     let body = json!({"email": person.email, "password": PASSWORD});
     server.client().post("/v1/sign-in", body).await.refused(401, "wrong_credentials");
     // An address that someone holds: the answer looks the same, and no code comes.
-    person.client.put("/v1/accounts/me/email", json!({"email": held.email, "password": PASSWORD})).await.expect(202);
+    let verification = person.verify_by_totp(&server, "change_email").await;
+    let acting = person.client.header("Countersign-Verification", &verification);
+    acting.put("/v1/accounts/me/email", json!({"email": held.email, "password": PASSWORD})).await.expect(202);
     let mails = held.client.messages(&held.email, 2).await;
     assert!(mails[0]["code"].is_null(), "its holder is told instead");
     server.leaves_nothing_behind().await;

@@ -7,9 +7,9 @@ use chacha20poly1305::{
     aead::{Aead, KeyInit, Payload},
 };
 use domain::{
-    ids::{AccountId, MethodId, VerificationId},
+    ids::{AccountId, VerificationId},
     secret::{Secret, SecretText, TokenSecret},
-    values::{Challenge, TotpSecret},
+    values::{Challenge, Credential, TotpSecret},
 };
 use runtime::Runtime;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -125,15 +125,27 @@ impl DataKey {
         code
     }
 
-    /// The key of an authenticator app that is offered to an account in a half-hour, for its method of this number.
-    /// Derived, so that nothing need be stored of an offer and nobody can bring a key of their own.
-    pub fn offered_totp_key(&self, account: AccountId, method: MethodId, half_hour: u64) -> TotpSecret {
+    /// A key for an authenticator app, as it is offered to one credential: what is random, the offer's end and a tag.
+    /// The tag is known again without being kept, and nobody else makes one, so nobody brings a key of their own.
+    pub fn offered_totp_key(
+        &self,
+        account: AccountId,
+        credential: Credential,
+        random: [u8; 16],
+        ends: u32,
+    ) -> TotpSecret {
+        let (kind, id) = match credential {
+            Credential::Session(id) => ("session", id.0),
+            Credential::AccessToken(id) => ("access token", id.0),
+            Credential::ApiClient(id) => ("api client", id.0),
+        };
+        let ends = ends.to_be_bytes();
         let mut mac = hmac_sha256(
             &subkey(&self.0.key, "countersign/v1/offered totp key"),
-            &length_prefixed(&[account.0.as_bytes(), &method.0.to_be_bytes(), &half_hour.to_be_bytes()]),
+            &length_prefixed(&[account.0.as_bytes(), kind.as_bytes(), id.as_bytes(), &random, &ends]),
         );
-        // 160 bits, the length of the hash in RFC 6238's default (RFC 4226, section 4, R6).
-        let key = TotpSecret::new(mac[..20].to_vec());
+        // 32 bytes: 52 digits of base32 without padding. 96 bits of tag cannot be guessed by asking.
+        let key = TotpSecret::new([&random[..], &ends, &mac[..12]].concat());
         mac.zeroize();
         key
     }

@@ -27,6 +27,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::MethodLocked { locked_until: Timestamp::EPOCH, retry_after: WAIT },
         Refusal::ResendTooSoon { retry_after: WAIT },
         Refusal::RateLimited { retry_after: WAIT },
+        Refusal::Unreadable,
         Refusal::AccountLocked,
     ]
 }
@@ -50,6 +51,7 @@ fn answer_to(refusal: &Refusal) -> (u16, &'static str) {
         Refusal::MethodLocked { .. } => (429, "method_locked"),
         Refusal::ResendTooSoon { .. } => (429, "resend_too_soon"),
         Refusal::RateLimited { .. } => (429, "rate_limited"),
+        Refusal::Unreadable => (503, "unavailable"),
         Refusal::AccountLocked => (403, "account_locked"),
     }
 }
@@ -70,7 +72,7 @@ async fn every_refusal_has_its_code_and_status() {
         assert_eq!(body["type"], format!("urn:countersign:problem:{code}"));
         assert_eq!(headers["content-type"], "application/problem+json");
         assert!(body["title"].is_string() && body["detail"].is_string());
-        assert_eq!(headers.contains_key("retry-after"), status == 429, "{code}");
+        assert_eq!(headers.contains_key("retry-after"), status == 429 || status == 503, "{code}");
         assert_eq!(headers.contains_key("www-authenticate"), status == 401, "{code}");
         if status == 429 {
             assert_eq!((&headers["retry-after"], &body["retry_after"]), (&HeaderValue::from(17), &Value::from(17)));

@@ -51,13 +51,17 @@ pub(super) async fn handler(State(app): State<App>, call: Call<Body>) -> Result<
             let secret = TotpSecret::from_base32(secret.expose()).map_err(|_| unknown())?;
             Command::EnableOfferedTotp { secret, code, label }
         }
-        _ => Command::EnableMethod { method_id: enrolling(&app, &call, secret).await?, code, label },
+        // The answer carries no new token: session and level stay as they are.
+        _ => {
+            let method_id = enrolling(&app, &call, secret).await?;
+            Command::EnableMethod { method_id, code, label, raises_session: false }
+        }
     };
     let request = call.request(&app, owner.caller.clone(), Answers::Usual)?;
     let executed = app.engine.execute(owner.account, command, &request).await?;
     let reached = Reached { position: executed.position, replayed: executed.replayed };
     match executed.outcome {
-        Ok(Outcome::MethodEnabled { method, recovery_codes }) => {
+        Ok(Outcome::MethodEnabled { method, recovery_codes, .. }) => {
             let method = Some(Method::new(method, owner.state.number));
             let done = Done::saying("2FA method added successfully.");
             Ok(Done { method, backup_codes: recovery_codes, ..done }.after(reached))

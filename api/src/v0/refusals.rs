@@ -19,6 +19,12 @@ const LEAST_OF_A_LOCK: u32 = 61;
 /// The cap has no end; support or a recovery code lifts it.
 const CAP_RETRY: u32 = 3_600;
 
+/// What the mailbox alone does not open.
+const EMAIL_IS_FOR_LOGIN: &str = "A code by email only logs in. Use an app, SMS or a backup code, or log in with one of \
+    these first: vastai tfa login.";
+/// Without methods a session changes nothing unless its password was typed a moment ago.
+const SIGN_IN_AGAIN: &str = "Log in again with your password first: it was typed too long ago for this.";
+
 /// What was tried: one refusal of the rules has several names in the contract.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tried {
@@ -88,6 +94,7 @@ fn named(refusal: Refusal, state: &Account, tried: Tried, now: Timestamp) -> Ref
             let lock = locks.iter().find(|lock| lock.locked_until == Some(locked_until));
             locked(lock.map_or(0, |lock| lock.failures), locked_until, retry_after)
         }
+        Refusal::Unreadable => Refused::new(Code::ServiceUnavailable, "This cannot be answered now. Try again later."),
         Refusal::AccountLocked => {
             Refused::new(Code::Locked, "Too many wrong codes in a row: use a backup code, or ask support.")
                 .counting(state.account_failures, None)
@@ -164,6 +171,8 @@ fn invalid(field: &str, detail: &str, state: &Account, tried: Tried) -> Refused 
         ("code" | "method", Some(FactorKind::RecoveryCode)) => Code::InvalidBackup,
         ("method", Some(kind @ (FactorKind::Totp | FactorKind::Sms))) if !has_method(kind) => Code::MethodNotConfigured,
         ("method", Some(_)) => Code::InvalidTfaMethod,
+        // These clients type no password but when they sign in.
+        ("password", _) => return Refused::new(Code::AuthorizationRequired, SIGN_IN_AGAIN),
         ("method_id", _) if tried.names_method => Code::MethodNotConfigured,
         ("method" | "method_id" | "verification_id" | "target", _) => Code::MissingParams,
         ("channel", _) => tried.channel,
@@ -171,6 +180,10 @@ fn invalid(field: &str, detail: &str, state: &Account, tried: Tried) -> Refused 
         ("purpose", _) => Code::ChallengeNotFound,
         _ => Code::BadRequest,
     };
+    let is_mail = tried.kind == Some(FactorKind::Email) && !state.methods.is_empty();
+    if is_mail && matches!(field, "method" | "channel") && code == Code::InvalidTfaMethod {
+        return Refused::new(code, EMAIL_IS_FOR_LOGIN);
+    }
     let name = match field {
         "verification_id" => "secret",
         "method" | "channel" => "tfa_method",

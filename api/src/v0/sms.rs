@@ -108,7 +108,7 @@ async fn enroll(
     owner: &Owner,
     phone_number: PhoneNumber,
 ) -> Result<Response, Refused> {
-    let capped = owner.state.first_text_waits_until(&phone_number, app.engine.policy(), app.now()).is_some();
+    let capped = owner.state.new_number_waits_until(&phone_number, app.engine.policy(), app.now()).is_some();
     let limited = if capped { Code::PreauthPhoneCap } else { Code::SmsRateLimited };
     let command = Command::StartSmsEnrollment { phone_number };
     begin(app, call, owner, command, Tried { limited, ..TEXT }).await

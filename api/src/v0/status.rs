@@ -35,7 +35,10 @@ pub(super) async fn handler(State(app): State<App>, call: Call<Body>) -> Result<
         tfa_enabled: state.two_factor_since.is_some(),
         methods: state.methods_view(now).into_iter().map(|view| Method::new(view, state.number)).collect(),
         backup_codes_remaining: state.recovery.as_ref().map_or(0, RecoverySet::remaining),
-        new_method_authorized: owner.caller.credential().is_some_and(|own| state.may_add_method(own, now)),
+        new_method_authorized: owner
+            .caller
+            .credential()
+            .is_some_and(|own| state.may_add_method(own, &call.incoming.origin, app.engine.policy(), now)),
     };
     Ok(Answer::ok(status).into_response())
 }

@@ -30,7 +30,10 @@ async fn the_first_answer_is_repeated() {
 async fn another_request_under_the_key_is_refused() {
     let server = Server::start().await;
     let anna = server.person("anna@example.com").await;
-    let named = |path: &str, body| anna.post(path).header("idempotency-key", "k").json(&body);
+    let id = anna.mailed("issue_access_token").await;
+    let named = |path: &str, body| {
+        anna.post(path).header("idempotency-key", "k").header("countersign-verification", &id).json(&body)
+    };
     named("/v1/accounts/me/access-tokens", json!({"name": "a"})).send().await.is(201);
     let body = named("/v1/accounts/me/access-tokens", json!({"name": "b"})).send().await;
     body.refuses(409, "idempotency_conflict");
@@ -47,7 +50,9 @@ async fn a_key_is_its_holders_alone() {
     let body = json!({"name": "a"});
     let mut ids = Vec::new();
     for person in [&anna, &berta] {
-        let call = person.post("/v1/accounts/me/access-tokens").header("idempotency-key", "k").json(&body);
+        let id = person.mailed("issue_access_token").await;
+        let call = person.post("/v1/accounts/me/access-tokens").header("countersign-verification", &id);
+        let call = call.header("idempotency-key", "k").json(&body);
         ids.push(call.send().await.is(201).text_at("/access_token_id"));
     }
     assert_ne!(ids[0], ids[1]);

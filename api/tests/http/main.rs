@@ -9,6 +9,7 @@ mod document;
 mod drop_in;
 mod edge;
 mod idempotency;
+mod proofs;
 mod receipts;
 mod security;
 mod server;

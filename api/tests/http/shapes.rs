@@ -103,7 +103,7 @@ async fn turning_two_factor_on_signing_in_with_it_and_turning_it_off() {
 #[tokio::test]
 async fn a_phone_number_is_added_with_a_text() {
     let server = Server::start().await;
-    let anna = server.person("anna@example.com").await;
+    let mut anna = server.person("anna@example.com").await;
     let id = anna.verification("add_method").await;
     let code = server.code(&anna.account, Channel::Email).await;
     let path = format!("/v1/verifications/{id}/attempts");
@@ -120,6 +120,7 @@ async fn a_phone_number_is_added_with_a_text() {
     let code = server.code(&anna.account, Channel::Sms).await;
     let enabled = anna.post(&format!("{method}/enable")).json(&json!({"code": code})).send().await.is(200);
     assert_eq!(enabled.json["method"]["phone_number"], "•••• 4567");
+    anna.session = enabled.text_at("/session_token");
 
     let changed = anna.call("PATCH", &method).json(&json!({"label": "Work", "is_primary": true})).send().await.is(200);
     assert_eq!(changed.json["method"]["label"], "Work");
@@ -176,7 +177,9 @@ async fn password_address_tokens_and_sessions_are_the_owners() {
     let mut anna = server.person("anna@example.com").await;
     let other = server.sign_in(&anna.email).await;
 
-    let issued = anna.post("/v1/accounts/me/access-tokens").json(&json!({"name": "laptop"})).send().await.is(201);
+    let bare = anna.post("/v1/accounts/me/access-tokens").json(&json!({"name": "laptop"})).send().await;
+    assert_eq!(bare.refuses(403, "verification_required").json["purpose"], "issue_access_token");
+    let issued = anna.access_token("laptop").await.is(201);
     let token = issued.text_at("/token");
     assert!(token.starts_with("cs_access_"));
     server.post("/v1/sign-in").bearer(&token).json(&json!({})).send().await.is(200);
@@ -187,7 +190,11 @@ async fn password_address_tokens_and_sessions_are_the_owners() {
     server.get("/v1/accounts/me").bearer(&token).send().await.refuses(401, "unauthenticated");
 
     let body = json!({"email": "new@example.com", "password": PASSWORD});
-    let change = anna.call("PUT", "/v1/accounts/me/email").json(&body).send().await.is(202);
+    let bare = anna.call("PUT", "/v1/accounts/me/email").json(&body).send().await;
+    assert_eq!(bare.refuses(403, "verification_required").json["purpose"], "change_email");
+    let id = anna.mailed("change_email").await;
+    let change = anna.call("PUT", "/v1/accounts/me/email").header("countersign-verification", &id).json(&body);
+    let change = change.send().await.is(202);
     assert_eq!(change.json["sent_to"], "n•••@example.com");
     let code = server.code(&anna.account, Channel::Email).await;
     anna.post("/v1/accounts/me/email/verify").json(&json!({"code": code})).send().await.is(200);
@@ -200,7 +207,9 @@ async fn password_address_tokens_and_sessions_are_the_owners() {
     let body = json!({"current_password": "wrong", "new_password": "another horse battery staple"});
     anna.call("PUT", "/v1/accounts/me/password").json(&body).send().await.refuses(401, "wrong_credentials");
     let body = json!({"current_password": PASSWORD, "new_password": "another horse battery staple"});
-    anna.call("PUT", "/v1/accounts/me/password").json(&body).send().await.is(204);
+    let changed = anna.call("PUT", "/v1/accounts/me/password").json(&body).send().await.is(200);
+    anna.get("/v1/accounts/me").send().await.refuses(401, "unauthenticated");
+    anna.session = changed.text_at("/session_token");
 
     let sessions = anna.get("/v1/accounts/me/sessions").send().await.is(200);
     assert_eq!(sessions.json["items"].as_array().unwrap().len(), 1);

@@ -3,18 +3,20 @@
 use super::rules::Rules;
 use crate::{
     decision::{Decision, Ruling},
-    events::{AccessTokenIssued, AccessTokenRevoked, RevocationReason},
-    ids::AccessTokenId,
+    events::{AccessTokenIssued, AccessTokenRevoked, Event, RevocationReason},
+    ids::{AccessTokenId, VerificationId},
     outcome::{Outcome, Refusal},
     personal::Personal,
     secret::TokenHash,
-    values::FreeText,
+    values::{Credential, FreeText, Purpose},
 };
 
 impl Rules<'_> {
-    pub(super) fn issue_access_token(&self, name: &FreeText) -> Ruling {
-        self.strong_session()?;
+    pub(super) fn issue_access_token(&self, name: &FreeText, verification_id: Option<VerificationId>) -> Ruling {
+        let session = self.strong_session()?;
         self.confirmed()?;
+        let acting = Credential::Session(session);
+        let verification_id = self.fresh(verification_id, Purpose::IssueAccessToken, acting)?;
         let policy = self.context.policy;
         let live = self.state.access_tokens.values().filter(|token| self.now() < token.expires_at).count();
         if live >= policy.access_tokens as usize {
@@ -28,7 +30,7 @@ impl Rules<'_> {
             token_hash: TokenHash::of(&secret),
             name: Personal::Known(name.clone()),
             expires_at,
-            verification_id: None,
+            verification_id: Some(verification_id),
         };
         let outcome = Outcome::AccessTokenIssued { access_token_id, secret, expires_at };
         Ok(Decision::accept(vec![issued.into()], outcome))
@@ -41,6 +43,10 @@ impl Rules<'_> {
         }
         let revoked =
             AccessTokenRevoked { access_token_ids: vec![access_token_id], reason: RevocationReason::Requested };
-        Ok(Decision::accept(vec![revoked.into()], Outcome::Done))
+        let begun_with_it = self.end_sessions(RevocationReason::AccessTokenEnded, |_, session| {
+            session.access_token_id == Some(access_token_id)
+        });
+        let events = [Event::from(revoked)].into_iter().chain(begun_with_it).collect();
+        Ok(Decision::accept(events, Outcome::Done))
     }
 }

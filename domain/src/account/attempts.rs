@@ -4,7 +4,7 @@ use subtle::ConstantTimeEq;
 
 use super::{
     rejections::{Mismatch, Tried},
-    rules::{Rules, invalid},
+    rules::{Rules, invalid, readable},
 };
 use crate::{
     decision::{Decision, Ruling},
@@ -13,7 +13,6 @@ use crate::{
     ids::{MethodId, VerificationId},
     limits,
     outcome::{Outcome, Refusal, Verified},
-    personal::Personal,
     secret::Secret,
     state::{Device, Progress, RecoveryCodes, RecoverySet, Verification},
     time::Timestamp,
@@ -81,11 +80,14 @@ impl Rules<'_> {
         code: &EnteredCode,
     ) -> Ruling<Judgement> {
         let (kind, method_id) = self.meant(verification, kind, method_id, code)?;
+        self.may_authorize(verification.purpose, kind)?;
         match kind {
             FactorKind::RecoveryCode => self.judge_recovery_code(id, verification, code),
             FactorKind::Totp => self.judge_totp(id, verification, method_id, code),
             FactorKind::Sms => {
-                methods_may_prove(verification)?;
+                if !self.state.texts_offered(verification) {
+                    return Err(invalid("method", "SMS is not offered for this purpose").into());
+                }
                 let method_id = self.method_of(MethodKind::Sms, method_id)?;
                 self.judge_sent(id, verification, Channel::Sms, Some(method_id), code)
             }
@@ -133,7 +135,7 @@ impl Rules<'_> {
         let has_totp = self.state.methods.values().any(|method| method.kind() == MethodKind::Totp);
         let mut candidates = [
             (FactorKind::Totp, has_totp && verification.offers_methods()),
-            (FactorKind::Sms, sent(Channel::Sms) && verification.offers_methods()),
+            (FactorKind::Sms, sent(Channel::Sms) && self.state.texts_offered(verification)),
             (FactorKind::Email, sent(Channel::Email) && self.email_offered(verification)),
         ]
         .into_iter()
@@ -153,11 +155,12 @@ impl Rules<'_> {
     ) -> Ruling<Judgement> {
         methods_may_prove(verification)?;
         let method_id = self.method_of(MethodKind::Totp, method_id)?;
-        let Some(Device::Totp { secret: Personal::Known(secret), parameters, last_step }) =
+        let Some(Device::Totp { secret, parameters, last_step }) =
             self.state.methods.get(&method_id).map(|method| &method.device)
         else {
             return Err(Refusal::NotFound.into());
         };
+        let secret = readable(secret)?;
         let entered = super::codes::digits(code, usize::from(parameters.digits))?;
         self.not_locked(FactorKind::Totp)?;
         Ok(match self.totp_step(secret, *parameters, *last_step, entered)? {
@@ -262,7 +265,8 @@ impl Rules<'_> {
     fn place_in_set(&self, set: &RecoverySet, entered: &Secret<String>) -> Ruling<Option<u32>> {
         let mut place = None;
         match &set.codes {
-            RecoveryCodes::Ours(Personal::Known(hashes)) => {
+            RecoveryCodes::Ours(hashes) => {
+                let hashes = readable(hashes)?;
                 let hash = self.answer(EnteredCodeHash { set: hashes.clone(), entered: entered.clone() })?;
                 for (index, known) in (0..).zip(&hashes.hashes) {
                     if bool::from(known.0.ct_eq(&hash.0)) {
@@ -270,10 +274,10 @@ impl Rules<'_> {
                     }
                 }
             }
-            RecoveryCodes::Imported(Personal::Known(hashes)) => {
-                place = *self.answer(ImportedCode { hashes: hashes.clone(), entered: entered.clone() })?;
+            RecoveryCodes::Imported(hashes) => {
+                let hashes = readable(hashes)?.clone();
+                place = *self.answer(ImportedCode { hashes, entered: entered.clone() })?;
             }
-            RecoveryCodes::Ours(Personal::Erased) | RecoveryCodes::Imported(Personal::Erased) => {}
         }
         Ok(place)
     }
@@ -283,12 +287,18 @@ impl Rules<'_> {
         let remaining = proof.recovery_code.as_ref().map(|used| used.remaining);
         let kind = proof.kind;
         let mut events = proved(id, verification, proof, usable_until, false);
-        let session = verification.yields_session.then(|| {
-            let (session_events, session) =
+        let mut session = None;
+        if verification.yields_session {
+            let (begun, told) =
                 self.new_session(&verification.first_factor, Some(kind), Some(id), verification.started_by);
-            events.extend(session_events);
-            session
-        });
+            events.extend(begun);
+            session = Some(told);
+        } else if verification.purpose == Purpose::SignIn
+            && let Some((renewed, told)) = self.raised(verification.started_by, kind, id)
+        {
+            events.push(renewed.into());
+            session = Some(told);
+        }
         let verified = Verified { verification_id: id, usable_until, session, recovery_codes_remaining: remaining };
         Decision::accept(events, Outcome::Verified(verified))
     }
@@ -345,6 +355,7 @@ pub(super) fn proved(
             usable_until,
             needs_second_factor,
             side: Side::Others,
+            good_from: None,
         }
         .into(),
     );

@@ -12,7 +12,10 @@ use crate::{
     events::{AskedWith, Event, VerificationStarted},
     ids::{MethodId, VerificationId},
     outcome::{Outcome, Refusal, Verified},
+    personal::Personal,
+    policy::EmailForChanges,
     state::{Progress, Verification},
+    time::Timestamp,
     values::{Caller, Channel, Credential, FactorKind, MethodKind, Purpose, Scope, normalize_recovery_code},
 };
 
@@ -37,6 +40,8 @@ impl Rules<'_> {
             }
         };
         self.not_locked(kind)?;
+        self.password_for_a_change(purpose, credential, None)?;
+        let purpose = self.purpose_of_a_check(purpose, kind);
         let channel = match kind {
             FactorKind::Sms => Some(Channel::Sms),
             FactorKind::Email => Some(Channel::Email),
@@ -104,12 +109,18 @@ impl Rules<'_> {
         let purpose = act.purpose();
         if let Some(id) = check.verification_id {
             let known = self.driven(id)?;
+            if known.is_mail_for_signing_in() && purpose != Purpose::SignIn && credential.is_some() {
+                return Err(invalid("method", "email is not offered for this purpose").into());
+            }
             // One for something else is nothing here; and without a credential there is only the sign-in.
             let fits = known.purpose == purpose || (known.purpose == Purpose::Open && credential.is_some());
             if !fits || known.attempts.is_some() {
                 return Err(Refusal::NotFound.into());
             }
             self.open(known)?;
+            if let (Purpose::Open, Some(credential)) = (known.purpose, credential) {
+                self.password_for_a_change(purpose, credential, None)?;
+            }
             return Ok((id, None, Verification { purpose, ..known.clone() }));
         }
         let of_method = check.method_id.and_then(|id| self.state.methods.get(&id)).map(|method| method.kind().factor());
@@ -168,11 +179,15 @@ impl Rules<'_> {
         act: Act,
         credential: Option<Credential>,
     ) -> Ruling {
-        let usable_until = self.usable_until(verification.purpose);
         let kind = proof.kind;
         let recovery_codes_remaining = proof.recovery_code.as_ref().map(|used| used.remaining);
         let mut events: Vec<Event> = begun.into_iter().map(Event::from).collect();
-        events.extend(proved(id, verification, proof, usable_until, false));
+        let mut proof = proved(id, verification, proof, self.usable_until(verification.purpose), false);
+        let usable_until = match act {
+            Act::AuthorizeMethod => self.bind_to_network(&mut proof),
+            _ => self.usable_until(verification.purpose),
+        };
+        events.extend(proof);
         let after =
             events.iter().fold(self.state.clone(), |state, event| evolve::evolve(state, event, self.context.now));
         let then = Rules { state: &after, ..*self };
@@ -185,13 +200,39 @@ impl Rules<'_> {
                 let (events, session) = then.new_session(&verification.first_factor, Some(kind), Some(id), by);
                 Decision::accept(events, Outcome::Verified(Verified { session: Some(session), ..verified }))
             }
-            Act::AuthorizeMethod | Act::SignIn => Decision::accept(Vec::new(), Outcome::Verified(verified)),
+            Act::SignIn => match then.raised(credential, kind, id) {
+                Some((renewed, session)) => {
+                    let verified = Verified { session: Some(session), ..verified };
+                    Decision::accept(vec![renewed.into()], Outcome::Verified(verified))
+                }
+                None => Decision::accept(Vec::new(), Outcome::Verified(verified)),
+            },
+            Act::AuthorizeMethod => Decision::accept(Vec::new(), Outcome::Verified(verified)),
         };
         events.extend(decision.events);
         Ok(Decision { events, outcome: decision.outcome })
     }
 
-    /// A session that checks once more who is there stays the session it is: a code must not prolong a stolen one.
+    /// Whoever asks this way shares one long-lived token between machines, so that the token alone does not tell its
+    /// owner from a thief: the authorization is good where it was completed, and not for long.
+    fn bind_to_network(&self, proof: &mut [Event]) -> Timestamp {
+        let policy = self.context.policy;
+        let lives = match policy.email_for_changes {
+            EmailForChanges::Always => policy.authorization_lives,
+            EmailForChanges::Never | EmailForChanges::FreshAal2 => policy.bound_authorization_lives,
+        };
+        let until = self.now().plus(lives);
+        for event in proof {
+            if let Event::VerificationSucceeded(succeeded) = event {
+                succeeded.usable_until = until;
+                succeeded.good_from = Some(Personal::Known(self.context.origin.network()));
+            }
+        }
+        until
+    }
+
+    /// A session that checks once more who is there stays the session it is, under a new token where a second factor
+    /// was shown: a code must not prolong a stolen one.
     fn yields_session(&self, verification: &Verification, credential: Option<Credential>) -> bool {
         match credential {
             None => verification.yields_session,
@@ -199,6 +240,13 @@ impl Rules<'_> {
             Some(Credential::Session(_)) => false,
             Some(Credential::ApiClient(_)) => self.context.caller.has(Scope::SessionsIssue),
         }
+    }
+}
+
+impl Verification {
+    /// Whether its code went out by mail, to sign in with and to do nothing else.
+    fn is_mail_for_signing_in(&self) -> bool {
+        self.purpose == Purpose::SignIn && self.asked.is_some_and(|asked| asked.kind == FactorKind::Email)
     }
 }
 

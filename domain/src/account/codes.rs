@@ -1,6 +1,6 @@
 //! Ordering one-time codes: by SMS to a method on file, by email to the account's address.
 
-use super::rules::{Rules, invalid};
+use super::rules::{Rules, invalid, readable};
 use crate::{
     decision::{Decision, Ruling},
     events::{CodeIssued, CodeResent},
@@ -185,19 +185,17 @@ impl Rules<'_> {
                     return Err(invalid("channel", "email is not offered for this purpose").into());
                 }
                 Ok(Recipient::Address(match &verification.new_email {
-                    Some(email) => email.known().ok_or(Refusal::NotFound)?,
+                    Some(email) => readable(email)?,
                     None => self.email()?,
                 }))
             }
             Channel::Sms => {
-                if !verification.offers_methods() {
+                if !self.state.texts_offered(verification) {
                     return Err(invalid("channel", "SMS is not offered for this purpose").into());
                 }
                 let id = self.method_of(MethodKind::Sms, method_id)?;
                 match self.state.methods.get(&id).map(|method| &method.device) {
-                    Some(Device::Sms { phone_number: Personal::Known(number), .. }) => {
-                        Ok(Recipient::Number(number, id))
-                    }
+                    Some(Device::Sms { phone_number, .. }) => Ok(Recipient::Number(readable(phone_number)?, id)),
                     _ => Err(Refusal::NotFound.into()),
                 }
             }
@@ -315,7 +313,7 @@ impl Rules<'_> {
             }
         }
         self.account_may_send()?;
-        self.first_method_may_text(number)?;
+        self.may_text_a_new_number(number)?;
         self.allowed(limits::text(&self.context.policy.limits, number, self.context.origin))?;
         let challenge = Challenge {
             verification_id,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     rejections::Tried,
-    rules::{Rules, invalid},
+    rules::{Rules, invalid, readable},
 };
 use crate::{
     commands::TotpParameters,
@@ -125,9 +125,10 @@ impl Rules<'_> {
         Ok(Decision { events: sent.events, outcome: sent.outcome.map(|outcome| sms_started(method_id, outcome)) })
     }
 
-    /// An account without a method may text few numbers, few times a day: nobody turns sign-ups into texts.
-    pub(super) fn first_method_may_text(&self, number: &PhoneNumber) -> Ruling<()> {
-        match self.state.first_text_waits_until(number, self.context.policy, self.now()) {
+    /// An account may text few new numbers, few times a day: nobody turns sign-ups into texts, and no app that is
+    /// thrown away afterwards opens the way.
+    pub(super) fn may_text_a_new_number(&self, number: &PhoneNumber) -> Ruling<()> {
+        match self.state.new_number_waits_until(number, self.context.policy, self.now()) {
             Some(until) => Err(Refusal::RateLimited { retry_after: self.until(until) }.into()),
             None => Ok(()),
         }
@@ -168,7 +169,13 @@ impl Rules<'_> {
         Ok(())
     }
 
-    pub(super) fn enable_method(&self, method_id: MethodId, code: &EnteredCode, label: Option<&Label>) -> Ruling {
+    pub(super) fn enable_method(
+        &self,
+        method_id: MethodId,
+        code: &EnteredCode,
+        label: Option<&Label>,
+        raises_session: bool,
+    ) -> Ruling {
         let credential = self.credential()?;
         self.confirmed()?;
         let enrollment = self.own_enrollment(method_id, credential)?;
@@ -186,7 +193,27 @@ impl Rules<'_> {
             Some(label) => label.clone(),
             None => default_label(kind)?,
         };
-        self.enabled(method_id, enrollment, credential, label, authorization, totp_step)
+        let enabled = self.enabled(method_id, enrollment, credential, label, authorization, totp_step)?;
+        Ok(if raises_session { self.raising_the_session(enabled, credential, kind, authorization) } else { enabled })
+    }
+
+    /// The first method shows who is there as a sign-in with it would; a further one shows nothing new.
+    fn raising_the_session(
+        &self,
+        enabled: Decision,
+        credential: Credential,
+        kind: MethodKind,
+        authorization: VerificationId,
+    ) -> Decision {
+        let Decision { mut events, mut outcome } = enabled;
+        if self.state.methods.is_empty()
+            && let Ok(Outcome::MethodEnabled { session, .. }) = &mut outcome
+            && let Some((renewed, told)) = self.raised(Some(credential), kind.factor(), authorization)
+        {
+            events.push(renewed.into());
+            *session = Some(told);
+        }
+        Decision { events, outcome }
     }
 
     /// The enrollment's own code: wrong ones end it and count toward no lock and no cap.
@@ -198,7 +225,7 @@ impl Rules<'_> {
     ) -> Ruling<Result<Option<u64>, Decision>> {
         let mismatch = match &enrollment.device {
             Device::Totp { secret, parameters, last_step } => {
-                let secret = secret.known().ok_or(Refusal::NotFound)?;
+                let secret = readable(secret)?;
                 let entered = super::codes::digits(code, usize::from(parameters.digits))?;
                 match self.totp_step(secret, *parameters, *last_step, entered)? {
                     Ok(step) => return Ok(Ok(Some(step))),
@@ -266,11 +293,8 @@ impl Rules<'_> {
             recovery_codes = Some(fresh.codes);
             reason = RevocationReason::TwoFactorEnabled;
         }
-        events.extend(self.end_other_sessions(Some(credential), reason));
-        if first {
-            events.extend(self.end_other_access_tokens(Some(credential), reason));
-        }
-        Ok(Decision::accept(events, Outcome::MethodEnabled { method: view, recovery_codes }))
+        events.extend(self.end_all_others(Some(credential), reason));
+        Ok(Decision::accept(events, Outcome::MethodEnabled { method: view, recovery_codes, session: None }))
     }
 
     pub(super) fn recovery_set(
@@ -288,24 +312,41 @@ impl Rules<'_> {
 }
 
 impl Account {
-    /// Until when an account without a method may not text this number, when it may not.
-    pub fn first_text_waits_until(&self, number: &PhoneNumber, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
-        if !self.methods.is_empty() {
-            return None;
-        }
+    /// Until when the account may not text this new number, when it may not.
+    pub fn new_number_waits_until(&self, number: &PhoneNumber, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
         let window = Seconds::days(1);
-        let texts: Vec<_> =
-            self.sends.iter().filter(|send| send.channel == Channel::Sms && now < send.at.plus(window)).collect();
-        let mut numbers: BTreeSet<&str> = texts
+        let texts: Vec<_> = self
+            .sends
             .iter()
-            .filter_map(|send| send.method_id)
-            .filter_map(|id| self.enrollments.get(&id).and_then(enrolls_number))
-            .map(PhoneNumber::as_str)
+            .filter(|send| now < send.at.plus(window))
+            .filter_map(|send| send.method_id.filter(|id| self.was_new(*id, send.at)).map(|id| (send.at, id)))
             .collect();
-        numbers.insert(number.as_str());
-        let too_many = texts.len() >= policy.first_method_texts_per_day as usize
-            || numbers.len() > policy.first_method_numbers_per_day as usize;
-        too_many.then(|| texts.iter().map(|send| send.at).min().unwrap_or(now).plus(window))
+        let same: BTreeSet<MethodId> = self
+            .enrollments
+            .iter()
+            .filter(|(_, enrollment)| enrolls_number(enrollment) == Some(number))
+            .map(|(id, _)| *id)
+            .collect();
+        // By number where it is still known, and each on its own where it is not.
+        let others: BTreeSet<String> = texts
+            .iter()
+            .filter(|(_, id)| !same.contains(id))
+            .map(|(_, id)| match self.enrollments.get(id).and_then(enrolls_number) {
+                Some(number) => number.as_str().to_owned(),
+                None => id.to_string(),
+            })
+            .collect();
+        // A method of today lifts nothing: an app is enrolled in a moment and thrown away.
+        let is_new_here = !self.methods.values().any(|method| now >= method.created_at.plus(window));
+        let too_many = (is_new_here && texts.len() >= policy.first_method_texts_per_day as usize)
+            || others.len() >= policy.first_method_numbers_per_day as usize;
+        too_many.then(|| texts.iter().map(|(at, _)| *at).min().unwrap_or(now).plus(window))
+    }
+
+    /// Whether what was texted then was no method yet.
+    fn was_new(&self, id: MethodId, at: Timestamp) -> bool {
+        !self.methods.get(&id).is_some_and(|method| method.created_at <= at)
+            && !self.enrollments.get(&id).is_some_and(|enrollment| enrollment.ended && enrollment.expires_at <= at)
     }
 }
 

@@ -60,11 +60,14 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         }
         Event::PasswordSet(e) => {
             state.password = Some(e.password.clone());
+            state.changes_wait_until = e.changes_wait_until.max(state.changes_wait_until);
             use_up(&mut state, e.verification_id, at);
             forget_the_old_password(&mut state, at);
         }
         Event::PasswordRejected(_) => state.password_rejected_at = Some(at),
         Event::SignedIn(e) => {
+            let begun = e.verification_id.and_then(|id| state.verifications.get(&id));
+            let password_at = begun.map_or(at, |verification| verification.started_at);
             state.sessions.insert(
                 e.session_id,
                 Session {
@@ -74,6 +77,9 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                     started_at: at,
                     expires_at: e.expires_at,
                     idle_timeout: e.idle_timeout,
+                    password_at: e.amr.contains(&Amr::Pwd).then_some(password_at),
+                    factor_at: (e.aal == Aal::Aal2).then_some(at),
+                    access_token_id: e.access_token_id,
                 },
             );
             use_up(&mut state, e.verification_id, at);
@@ -91,6 +97,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 e.access_token_id,
                 AccessToken { token_hash: e.token_hash, name: e.name.clone(), issued_at: at, expires_at: e.expires_at },
             );
+            use_up(&mut state, e.verification_id, at);
         }
         Event::AccessTokenRevoked(e) => {
             for id in &e.access_token_ids {
@@ -98,6 +105,9 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             }
         }
         Event::VerificationStarted(e) => {
+            if e.purpose == Purpose::ConfirmNewEmail {
+                use_up_the_change_of_address(&mut state, e.started_by, at);
+            }
             state.verifications.insert(e.verification_id, started(e, at));
         }
         Event::CodeIssued(e) => {
@@ -149,10 +159,8 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 if let Device::Totp { last_step, .. } = &mut device {
                     *last_step = e.totp_step;
                 }
-                let acting = enrollment.started_by;
                 let label = e.label.clone();
                 state.methods.insert(e.method_id, Method { device, label, created_at: at, last_used: None });
-                strengthen(&mut state, acting, super::sign_in::amr_of(e.kind.factor()));
             }
             if e.is_primary {
                 state.primary = Some(e.method_id);
@@ -217,7 +225,13 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 session.token_hash = e.token_hash;
                 session.aal = e.aal;
                 session.amr.clone_from(&e.amr);
+                // Without a verification it was the password that was shown.
+                match e.verification_id {
+                    Some(_) => session.factor_at = Some(at),
+                    None => session.password_at = Some(at),
+                }
             }
+            use_up(&mut state, e.verification_id, at);
         }
         // Events of other streams, and those that views alone care for.
         Event::SendStarted(_)
@@ -259,6 +273,7 @@ pub(super) fn started(event: &VerificationStarted, at: Timestamp) -> Verificatio
         started_at: at,
         progress: Progress::Pending { expires_at: event.expires_at },
         asked: event.asked,
+        good_from: None,
         attempts: event.attempts,
         failures: 0,
         recovery_failures: 0,
@@ -353,6 +368,7 @@ fn succeeded(state: &mut Account, e: &VerificationSucceeded, at: Timestamp) {
         counts = verification.attempts.is_none() || matches!(verification.progress, Progress::HalfDone { .. });
         // One that was started without a purpose has that of the command which brought the code.
         verification.purpose = e.purpose;
+        verification.good_from.clone_from(&e.good_from);
         verification.progress = match (e.needs_second_factor, verification.progress) {
             (true, Progress::Pending { expires_at } | Progress::HalfDone { expires_at }) => {
                 Progress::HalfDone { expires_at }
@@ -411,16 +427,14 @@ fn forget_the_old_password(state: &mut Account, at: Timestamp) {
     });
 }
 
-/// The acting session that enabled a factor has just proved it.
-fn strengthen(state: &mut Account, acting: Credential, proved: Amr) {
-    if let Credential::Session(id) = acting
-        && let Some(session) = state.sessions.get_mut(&id)
-    {
-        session.aal = Aal::Aal2;
-        for amr in [proved, Amr::Mfa] {
-            if !session.amr.contains(&amr) {
-                session.amr.push(amr);
-            }
+/// The authorization of a change of address goes with the check of the new one that it began.
+fn use_up_the_change_of_address(state: &mut Account, by: Option<Credential>, at: Timestamp) {
+    for verification in state.verifications.values_mut() {
+        if verification.purpose == Purpose::ChangeEmail
+            && verification.started_by == by
+            && matches!(verification.progress, Progress::Verified { .. })
+        {
+            verification.progress = Progress::Used { at };
         }
     }
 }

@@ -75,7 +75,7 @@ impl Rules<'_> {
                 events.extend(self.recovery_codes_revoked(RevocationReason::TwoFactorDisabled));
             }
         }
-        events.extend(self.end_other_sessions(Some(credential), RevocationReason::FactorChanged));
+        events.extend(self.end_all_others(Some(credential), RevocationReason::FactorChanged));
         let outcome = Outcome::MethodDisabled {
             two_factor_enabled: remaining > 0,
             remaining_methods: u32::try_from(remaining).unwrap_or(u32::MAX),

@@ -13,6 +13,7 @@ mod lifecycle;
 mod methods;
 mod offers;
 mod password;
+mod proofs;
 mod queries;
 mod registration;
 mod rejections;
@@ -33,7 +34,7 @@ use crate::{
     decision::{Context, Decider, Decision, Ruling, Stop},
     events::Event,
     evidence::{Evidence, Need},
-    state::Account,
+    state::{Account, Phase},
     time::Timestamp,
 };
 use rules::Rules;
@@ -49,6 +50,10 @@ impl Decider for Account {
         }
     }
 
+    fn is_erased(&self) -> bool {
+        self.phase == Phase::Erased
+    }
+
     fn evolve(self, event: &Event, at: Timestamp) -> Self {
         evolve::evolve(self, event, at)
     }
@@ -61,7 +66,9 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
         }
         Command::VerifyEmail { code } => rules.verify_email(code),
         Command::ResendEmailCode => rules.resend_email_code(),
-        Command::ChangeEmail { email, password } => rules.change_email(email, password.as_ref()),
+        Command::ChangeEmail { email, password, verification_id } => {
+            rules.change_email(email, password.as_ref(), *verification_id)
+        }
         Command::SetPassword { current, new } => rules.set_password(current.as_ref(), new),
         Command::RequestPasswordReset { verification_id } => rules.request_password_reset(*verification_id),
         Command::ResetPassword { verification_id, code, second_factor, new } => {
@@ -70,10 +77,10 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
         Command::SignIn { password, rejections } => rules.sign_in(password.as_ref(), *rejections),
         Command::SignOut => rules.sign_out(),
         Command::RevokeSession { session_id } => rules.revoke_session(*session_id),
-        Command::IssueAccessToken { name } => rules.issue_access_token(name),
+        Command::IssueAccessToken { name, verification_id } => rules.issue_access_token(name, *verification_id),
         Command::RevokeAccessToken { access_token_id } => rules.revoke_access_token(*access_token_id),
-        Command::StartVerification { purpose, action, target } => {
-            rules.start_verification(*purpose, action.as_ref(), *target)
+        Command::StartVerification { purpose, action, target, password } => {
+            rules.start_verification(*purpose, action.as_ref(), *target, password.as_ref())
         }
         Command::StartCheck { purpose, kind, method_id } => rules.start_check(*purpose, *kind, *method_id),
         Command::CheckAndAct { check, act } => rules.check_and_act(check, *act),
@@ -90,7 +97,9 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
         Command::UseRecoveryCode { verification_id, code } => rules.use_recovery_code(*verification_id, code),
         Command::StartTotpEnrollment => rules.start_totp_enrollment(),
         Command::StartSmsEnrollment { phone_number } => rules.start_sms_enrollment(phone_number),
-        Command::EnableMethod { method_id, code, label } => rules.enable_method(*method_id, code, label.as_ref()),
+        Command::EnableMethod { method_id, code, label, raises_session } => {
+            rules.enable_method(*method_id, code, label.as_ref(), *raises_session)
+        }
         Command::OfferTotpKey => rules.offer_totp_key(),
         Command::EnableOfferedTotp { secret, code, label } => rules.enable_offered_totp(secret, code, label.as_ref()),
         Command::ChangeMethod { method_id, label, make_primary } => {

@@ -1,8 +1,9 @@
 //! Keys that are offered without being stored: an authenticator app is set up with one, and it is only in the
 //! history once the app's code shows that it is used.
 //!
-//! An offered key is derived from the account, the number of its next method and the half-hour, so whoever brings
-//! one back brings what was handed out here, to this account, within the last hour, and nothing of their own.
+//! An offered key is fresh at every call, so that no one learns one from having asked before. It carries its own end
+//! and a tag over account and credential, so whoever brings one back brings what was handed out here, to this
+//! credential, within the last hour, and nothing of their own.
 
 use subtle::ConstantTimeEq;
 
@@ -20,37 +21,30 @@ use crate::{
     outcome::{Outcome, Refusal, TotpEnrollment},
     personal::Personal,
     state::{Device, Enrollment},
-    time::{Seconds, Timestamp},
-    values::{EnteredCode, FactorKind, Label, Purpose, TotpSecret},
+    values::{Credential, EnteredCode, FactorKind, Label, Purpose, TotpSecret},
 };
 
-const HALF_HOUR: Seconds = Seconds::minutes(30);
-/// The half-hours whose keys are taken: this one and the one before.
-const TAKEN: u64 = 2;
-/// The half-hours whose keys are still known, so that a late one is told apart from none.
-const KNOWN: u64 = 4;
+/// What is random in a key: as much as RFC 4226 asks of a whole one (section 4, R6). The tag is as unknown to others.
+const RANDOM: usize = 16;
 
 impl Rules<'_> {
-    /// By the stream's own time, unlike the code of the app: no clock but ours tells the half-hour, and where that
-    /// was set back, a key that was handed out is still taken and one that has ended does not come back.
-    fn half_hour(&self) -> u64 {
-        self.now().as_seconds() / u64::from(HALF_HOUR.0)
-    }
-
-    fn offered_key(&self, half_hour: u64) -> Ruling<&TotpSecret> {
+    fn offered_key(&self, credential: Credential, random: [u8; RANDOM], ends: u32) -> Ruling<&TotpSecret> {
         let account_id = self.state.id.ok_or(Refusal::NotFound)?;
-        self.answer(OfferedTotpKey { account_id, method_id: self.next_method_id(), half_hour })
+        self.answer(OfferedTotpKey { account_id, credential, random, ends })
     }
 
     pub(super) fn offer_totp_key(&self) -> Ruling {
-        self.credential()?;
+        let credential = self.credential()?;
         self.confirmed()?;
         let account_name = self.email()?.as_str().to_owned();
-        let half_hour = self.half_hour();
-        let secret = self.offered_key(half_hour)?.clone();
+        let mut random = [0; RANDOM];
+        random.copy_from_slice(&self.context.entropy.bytes("totp secret")[..RANDOM]);
+        // By the stream's own time, unlike the code of the app: where the clock was set back, a key that was handed out
+        // is still taken and one that has ended does not come back.
+        let expires_at = self.now().plus(self.context.policy.enrollment_lives);
+        let ends = u32::try_from(expires_at.as_seconds()).unwrap_or(u32::MAX);
+        let secret = self.offered_key(credential, random, ends)?.clone();
         let TotpParameters { algorithm, digits, period } = TotpParameters::DEFAULT;
-        let end = (half_hour + TAKEN).saturating_mul(u64::from(HALF_HOUR.0));
-        let expires_at = Timestamp::from_seconds(i64::try_from(end).unwrap_or(i64::MAX));
         let method_id = self.next_method_id();
         let offer = TotpEnrollment { method_id, secret, algorithm, digits, period, account_name, expires_at };
         Ok(Decision::accept(Vec::new(), Outcome::TotpEnrollmentStarted(offer)))
@@ -61,7 +55,7 @@ impl Rules<'_> {
         let credential = self.credential()?;
         self.confirmed()?;
         let authorization = self.authorization(credential)?;
-        self.was_offered(secret)?;
+        self.was_offered(secret, credential)?;
         let parameters = TotpParameters::DEFAULT;
         let device = Device::Totp { secret: Personal::Known(secret.clone()), parameters, last_step: None };
         self.not_on_file(&device)?;
@@ -102,24 +96,26 @@ impl Rules<'_> {
         Ok(Decision { events, outcome: enabled.outcome })
     }
 
-    /// Whether the key is one that this account was handed: all that may be are compared, in constant time.
-    fn was_offered(&self, secret: &TotpSecret) -> Ruling<()> {
-        let now = self.half_hour();
-        let (mut taken, mut late) = (false, false);
-        for age in 0..KNOWN {
-            let key = self.offered_key(now.saturating_sub(age))?;
-            let same = bool::from(key.expose().ct_eq(secret.expose()));
-            if age < TAKEN {
-                taken |= same;
-            } else {
-                late |= same;
-            }
+    /// Whether the key is one that this credential was handed, lately, and that was never enabled.
+    fn was_offered(&self, secret: &TotpSecret, credential: Credential) -> Ruling<()> {
+        let Some((random, rest)) = secret.expose().split_first_chunk::<RANDOM>() else {
+            return Err(Refusal::NotFound.into());
+        };
+        let Some((ends, _)) = rest.split_first_chunk::<4>() else { return Err(Refusal::NotFound.into()) };
+        let ends = u32::from_be_bytes(*ends);
+        let offered = self.offered_key(credential, *random, ends)?;
+        if !bool::from(offered.expose().ct_eq(secret.expose())) {
+            return Err(Refusal::NotFound.into());
         }
-        match (taken, late) {
-            (true, _) => Ok(()),
-            (false, true) => Err(Refusal::VerificationExpired.into()),
-            (false, false) => Err(Refusal::NotFound.into()),
+        if self.now().as_seconds() >= u64::from(ends) {
+            return Err(Refusal::VerificationExpired.into());
         }
+        let is_it =
+            |device: &Device| matches!(device, Device::Totp { secret: Personal::Known(key), .. } if key == secret);
+        if self.state.enrollments.values().any(|enrollment| is_it(&enrollment.device)) {
+            return Err(Refusal::AlreadyEnabled.into());
+        }
+        Ok(())
     }
 
     /// A wrong code counts for the authorization, since there is no enrollment yet: five end it. It counts toward

@@ -2,7 +2,7 @@
 
 use super::{
     attempts::{Judgement, proved},
-    rules::{Rules, invalid},
+    rules::{Rules, invalid, readable},
 };
 use crate::{
     commands::SecondFactor,
@@ -44,16 +44,28 @@ impl Rules<'_> {
         }
         super::check_password(new, Some(self.email()?))?;
         if let Some(hash) = &self.state.password {
-            let hash = hash.known().ok_or(Refusal::NotFound)?;
+            let hash = readable(hash)?;
             let current = current.ok_or_else(|| invalid("current_password", "is required"))?;
             self.current_password(hash, current)?;
         }
         let password = Personal::Known(self.password_hash(new)?);
         let mut events: Vec<Event> =
             vec![PasswordSet { password, verification_id: None, changes_wait_until: None }.into()];
-        events.extend(self.end_other_sessions(Some(credential), RevocationReason::PasswordChanged));
+        // A session that was begun with an access token ends with it; any other goes on under a new token.
+        let goes_on = self.state.acting_session(Some(credential)).filter(|(_, own)| own.access_token_id.is_none());
+        events.extend(
+            self.end_sessions(RevocationReason::PasswordChanged, |id, _| {
+                goes_on.is_none_or(|(acting, _)| acting != id)
+            }),
+        );
         events.extend(self.end_other_access_tokens(None, RevocationReason::PasswordChanged));
-        Ok(Decision::accept(events, Outcome::PasswordSet))
+        let mut session = None;
+        if let Some((acting, own)) = goes_on {
+            let (renewed, told) = self.renewed(acting, own, None);
+            events.push(renewed.into());
+            session = Some(told);
+        }
+        Ok(Decision::accept(events, Outcome::PasswordSet { session }))
     }
 
     /// Asks for the present password; wrong ones count like those of a sign-in.
@@ -107,6 +119,7 @@ impl Rules<'_> {
         let needs_second = self.state.two_factor_since.is_some();
         let mut events = Vec::new();
         let mut half_done = verification.clone();
+        let mut changes_wait_until = None;
         if let Progress::Pending { expires_at } = verification.progress {
             let code = code.ok_or_else(|| invalid("code", "is required"))?;
             match self.judge_reset_mail(id, verification, code)? {
@@ -132,14 +145,18 @@ impl Rules<'_> {
                     events.extend(decision.events);
                     return Ok(Decision { events, outcome: decision.outcome });
                 }
-                Judgement::Right(proof) => events.extend(proved(id, &half_done, proof, self.now(), false)),
+                Judgement::Right(proof) => {
+                    if proof.kind == FactorKind::Sms {
+                        changes_wait_until = Some(self.now().plus(self.context.policy.changes_wait));
+                    }
+                    events.extend(proved(id, &half_done, proof, self.now(), false));
+                }
             }
         }
         let password = Personal::Known(self.password_hash(new)?);
-        events.push(PasswordSet { password, verification_id: Some(id), changes_wait_until: None }.into());
-        events.extend(self.end_other_sessions(None, RevocationReason::PasswordChanged));
-        events.extend(self.end_other_access_tokens(None, RevocationReason::PasswordChanged));
-        Ok(Decision::accept(events, Outcome::PasswordSet))
+        events.push(PasswordSet { password, verification_id: Some(id), changes_wait_until }.into());
+        events.extend(self.end_all_others(None, RevocationReason::PasswordChanged));
+        Ok(Decision::accept(events, Outcome::PasswordSet { session: None }))
     }
 
     /// A reset is driven by the token that its request answered with, by nothing else.

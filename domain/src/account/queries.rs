@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AccessTokenId, AccountId, MethodId, SessionId, VerificationId},
     outcome::MethodView,
+    policy::Policy,
     secret::TokenHash,
-    state::{Account, Device, Phase, Session, Verification},
+    state::{Account, Device, Phase, Session},
     time::Timestamp,
-    values::{Caller, Credential, Purpose},
+    values::{Caller, Credential, Origin, Purpose},
 };
 
 /// What a bearer token says it is.
@@ -63,10 +64,16 @@ impl Account {
         }
     }
 
+    /// A session that was begun with an access token ends with it, even where nothing ended it by name.
+    fn lives(&self, session: &Session, now: Timestamp) -> bool {
+        let is_backed = |id| self.access_tokens.get(&id).is_some_and(|token| now < token.expires_at);
+        now < session.expires_at && session.access_token_id.is_none_or(is_backed)
+    }
+
     /// Whether a session or access token of the account has not ended. API clients are known elsewhere.
     pub(super) fn is_live(&self, credential: Credential, now: Timestamp) -> bool {
         match credential {
-            Credential::Session(id) => self.sessions.get(&id).is_some_and(|session| now < session.expires_at),
+            Credential::Session(id) => self.sessions.get(&id).is_some_and(|session| self.lives(session, now)),
             Credential::AccessToken(id) => self.access_tokens.get(&id).is_some_and(|token| now < token.expires_at),
             Credential::ApiClient(_) => true,
         }
@@ -88,7 +95,7 @@ impl Account {
             Presented::Session(id) => {
                 let session = self.sessions.get(&id).filter(|session| session.token_hash == *hash)?;
                 let seen = last_used.map_or(session.started_at, |used| used.max(session.started_at));
-                let live = now < session.expires_at && now < seen.plus(session.idle_timeout);
+                let live = self.lives(session, now) && now < seen.plus(session.idle_timeout);
                 live.then_some(Caller::Session(id))
             }
             Presented::AccessToken(id) => {
@@ -133,10 +140,10 @@ impl Account {
         self.methods.keys().filter_map(|id| self.method_view(*id, now)).collect()
     }
 
-    /// Whether this credential may add a method now.
-    pub fn may_add_method(&self, credential: Credential, now: Timestamp) -> bool {
-        let authorizes = |check: &Verification| check.is_usable(Purpose::AddMethod, credential, now);
-        self.is_live(credential, now) && self.verifications.values().any(authorizes)
+    /// Whether this credential may add a method now, from there.
+    pub fn may_add_method(&self, credential: Credential, from: &Origin, policy: &Policy, now: Timestamp) -> bool {
+        let mut checks = self.verifications.values().filter(|check| check.purpose == Purpose::AddMethod);
+        self.is_live(credential, now) && checks.any(|check| self.authorizes(check, credential, from, policy, now))
     }
 
     /// The account at a glance; `None` when there is none.

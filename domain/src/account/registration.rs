@@ -1,6 +1,6 @@
 //! Signing up, confirming an address, changing it.
 
-use super::rules::{Rules, invalid};
+use super::rules::{Rules, invalid, readable};
 use crate::{
     decision::{Decision, Ruling},
     events::{
@@ -123,7 +123,7 @@ impl Rules<'_> {
         let issued = self.valid_code(&verification.codes, Channel::Email, None)?;
         let entered = super::codes::digits(code, 6)?;
         let address = match &verification.new_email {
-            Some(email) => email.known().ok_or(Refusal::NotFound)?,
+            Some(email) => readable(email)?,
             None => self.email()?,
         };
         self.allowed(limits::confirmation_attempt(&self.context.policy.limits, address))?;
@@ -153,10 +153,20 @@ impl Rules<'_> {
                     }
                     .into(),
                 );
-                events.extend(self.end_other_sessions(verification.started_by, RevocationReason::EmailChanged));
+                let acting = verification.started_by;
+                events.extend(self.end_sessions_after_a_change_of_address(acting));
             }
         }
         Decision::accept(events, Outcome::EmailVerified)
+    }
+
+    /// Access tokens end too, and the acting session with the one that it was begun with.
+    fn end_sessions_after_a_change_of_address(&self, acting: Option<Credential>) -> Vec<Event> {
+        let reason = RevocationReason::EmailChanged;
+        let sessions = self.end_sessions(reason, |id, session| {
+            acting != Some(Credential::Session(id)) || session.access_token_id.is_some()
+        });
+        sessions.into_iter().chain(self.end_other_access_tokens(None, reason)).collect()
     }
 
     /// A wrong code of an address check: it counts for the verification alone.
@@ -176,17 +186,24 @@ impl Rules<'_> {
         self.send(id, verification, Channel::Email, None)
     }
 
-    pub(super) fn change_email(&self, email: &EmailAddress, password: Option<&SecretText>) -> Ruling {
+    pub(super) fn change_email(
+        &self,
+        email: &EmailAddress,
+        password: Option<&SecretText>,
+        verification_id: Option<VerificationId>,
+    ) -> Ruling {
         let session = self.strong_session()?;
         self.confirmed()?;
+        // The start of the new address's check uses it up.
+        self.fresh(verification_id, Purpose::ChangeEmail, Credential::Session(session))?;
         if self.email()?.canonical() == email.canonical() {
             return Err(invalid("email", "is the address of this account already").into());
         }
         self.pending_verifications()?;
         self.account_may_send()?;
-        if let Some(hash) = self.state.password.as_ref().and_then(|hash| hash.known()) {
+        if let Some(hash) = &self.state.password {
             let password = password.ok_or_else(|| invalid("password", "is required"))?;
-            self.current_password(hash, password)?;
+            self.current_password(readable(hash)?, password)?;
         }
         self.allowed(limits::confirmation_mail(&self.context.policy.limits, email, self.context.origin))?;
         let id = VerificationId(self.context.entropy.uuid(self.now(), "address change"));

@@ -10,8 +10,9 @@ use crate::{
     ids::{AccessTokenId, AccountNumber, SessionId, VerificationId},
     limits::Charge,
     outcome::Refusal,
+    personal::Personal,
     secret::SecretText,
-    state::{Account, Phase, Progress, Verification},
+    state::{Account, Phase, Progress, Session, Verification},
     time::{Seconds, Timestamp},
     values::{Aal, Caller, Challenge, Credential, EmailAddress, PasswordHash, Purpose, Scope},
 };
@@ -26,6 +27,11 @@ pub(super) struct Rules<'a> {
 
 pub(super) fn invalid(field: &str, detail: &str) -> Refusal {
     Refusal::Invalid { field: field.to_owned(), detail: detail.to_owned() }
+}
+
+/// The value. One that does not open is not absent: whatever it would have decided stays undecided.
+pub(super) fn readable<T>(value: &Personal<T>) -> Ruling<&T> {
+    value.known().ok_or_else(|| Refusal::Unreadable.into())
 }
 
 impl Rules<'_> {
@@ -48,7 +54,7 @@ impl Rules<'_> {
     }
 
     pub(super) fn email(&self) -> Ruling<&EmailAddress> {
-        self.state.email.as_ref().and_then(|email| email.known()).ok_or_else(|| Refusal::NotFound.into())
+        readable(self.state.email.as_ref().ok_or(Refusal::NotFound)?)
     }
 
     /// The credential the caller acts with: a live session or access token of this account, or an API
@@ -121,7 +127,8 @@ impl Rules<'_> {
 
     /// A completed verification of this purpose that the credential may use now; each is used once.
     pub(super) fn usable(&self, verification: &Verification, purpose: Purpose, credential: Credential) -> bool {
-        verification.is_usable(purpose, credential, self.now())
+        let (from, policy) = (self.context.origin, self.context.policy);
+        verification.purpose == purpose && self.state.authorizes(verification, credential, from, policy, self.now())
     }
 
     /// The answer to a question; without it the rule stops here.
@@ -173,24 +180,38 @@ impl Rules<'_> {
 
     /// Ends all sessions but the acting one.
     pub(super) fn end_other_sessions(&self, acting: Option<Credential>, reason: RevocationReason) -> Option<Event> {
-        let session_ids: Vec<SessionId> =
-            self.state.sessions.keys().copied().filter(|id| acting != Some(Credential::Session(*id))).collect();
+        self.end_sessions(reason, |id, _| acting != Some(Credential::Session(id)))
+    }
+
+    pub(super) fn end_sessions(
+        &self,
+        reason: RevocationReason,
+        which: impl Fn(SessionId, &Session) -> bool,
+    ) -> Option<Event> {
+        let ending = self.state.sessions.iter().filter(|(id, session)| which(**id, session));
+        let session_ids: Vec<SessionId> = ending.map(|(id, _)| *id).collect();
         (!session_ids.is_empty()).then(|| SessionRevoked { session_ids, reason }.into())
     }
 
-    /// Ends all access tokens but the acting one.
+    /// Ends all access tokens but the acting one, or the one that the acting session was begun with.
     pub(super) fn end_other_access_tokens(
         &self,
         acting: Option<Credential>,
         reason: RevocationReason,
     ) -> Option<Event> {
-        let access_token_ids: Vec<AccessTokenId> = self
-            .state
-            .access_tokens
-            .keys()
-            .copied()
-            .filter(|id| acting != Some(Credential::AccessToken(*id)))
-            .collect();
+        let kept = match acting {
+            Some(Credential::AccessToken(id)) => Some(id),
+            Some(Credential::Session(id)) => self.state.sessions.get(&id).and_then(|session| session.access_token_id),
+            Some(Credential::ApiClient(_)) | None => None,
+        };
+        let access_token_ids: Vec<AccessTokenId> =
+            self.state.access_tokens.keys().copied().filter(|id| Some(*id) != kept).collect();
         (!access_token_ids.is_empty()).then(|| AccessTokenRevoked { access_token_ids, reason }.into())
+    }
+
+    /// Whoever held the account by what it was before is out.
+    pub(super) fn end_all_others(&self, acting: Option<Credential>, reason: RevocationReason) -> Vec<Event> {
+        let sessions = self.end_other_sessions(acting, reason);
+        sessions.into_iter().chain(self.end_other_access_tokens(acting, reason)).collect()
     }
 }

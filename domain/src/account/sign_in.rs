@@ -1,6 +1,6 @@
 //! Signing in and out, sessions.
 
-use super::rules::Rules;
+use super::rules::{Rules, readable};
 use crate::{
     decision::{Decision, Ruling},
     events::{Event, PasswordRejected, RevocationReason, SessionRevoked, SignedIn as SignedInEvent, SignedOut},
@@ -21,7 +21,7 @@ impl Rules<'_> {
                     Caller::ApiClient(id, _) => Some(Credential::ApiClient(*id)),
                     _ => None,
                 };
-                let known = self.state.password.as_ref().and_then(|hash| hash.known()).cloned();
+                let known = self.state.password.as_ref().map(readable).transpose()?.cloned();
                 let hash = known.clone().unwrap_or_else(PasswordHash::of_nothing);
                 let right = self.password_matches(&hash, password)?;
                 if !(right && known.is_some() && self.state.phase == Phase::Confirmed) {
@@ -58,9 +58,10 @@ impl Rules<'_> {
         verification_id: Option<VerificationId>,
         started_by: Option<Credential>,
     ) -> (Vec<Event>, SignedIn) {
-        let api_key_id = match started_by {
-            Some(Credential::ApiClient(key)) => Some(key),
-            _ => None,
+        let (api_key_id, access_token_id) = match started_by {
+            Some(Credential::ApiClient(key)) => (Some(key), None),
+            Some(Credential::AccessToken(token)) => (None, Some(token)),
+            Some(Credential::Session(_)) | None => (None, None),
         };
         let mut amr = first_factor.to_vec();
         let aal = match second {
@@ -74,7 +75,9 @@ impl Rules<'_> {
         let policy = self.context.policy;
         let session_id = SessionId(self.context.entropy.uuid(self.now(), "session"));
         let secret = self.context.entropy.token("session");
-        let expires_at = self.now().plus(policy.session_lives);
+        let lives_until = self.now().plus(policy.session_lives);
+        let token = access_token_id.and_then(|id| self.state.access_tokens.get(&id));
+        let expires_at = token.map_or(lives_until, |token| lives_until.min(token.expires_at));
         let mut events = self.make_room_for_a_session();
         events.push(
             SignedInEvent {
@@ -86,7 +89,7 @@ impl Rules<'_> {
                 idle_timeout: policy.session_idle,
                 verification_id,
                 api_key_id,
-                access_token_id: None,
+                access_token_id,
                 is_limited: false,
                 is_new_place: false,
             }

@@ -49,8 +49,7 @@ impl Rules<'_> {
         ];
         events.extend(self.state.two_factor_since.map(|_| Event::from(TwoFactorDisabled {})));
         events.extend(self.recovery_codes_revoked(RevocationReason::Reset));
-        events.extend(self.end_other_sessions(None, RevocationReason::Reset));
-        events.extend(self.end_other_access_tokens(None, RevocationReason::Reset));
+        events.extend(self.end_all_others(None, RevocationReason::Reset));
         Ok(Decision::accept(events, Outcome::Done))
     }
 }

@@ -9,10 +9,10 @@ use crate::{
     outcome::{OfferedMethod, Outcome, Refusal, StartedVerification, VerificationStatus, VerificationView},
     personal::Personal,
     policy::Policy,
-    secret::TokenHash,
+    secret::{SecretText, TokenHash},
     state::{Account, Progress, Verification},
     time::Timestamp,
-    values::{Amr, Caller, Credential, FactorKind, FreeText, MethodKind, Purpose, Scope},
+    values::{Aal, Amr, Caller, Credential, FactorKind, FreeText, MethodKind, Purpose, Scope},
 };
 
 impl Rules<'_> {
@@ -21,12 +21,13 @@ impl Rules<'_> {
         purpose: Purpose,
         action: Option<&FreeText>,
         target: Option<MethodId>,
+        password: Option<&SecretText>,
     ) -> Ruling {
         let credential = self.credential()?;
         self.confirmed()?;
         let by_client = matches!(credential, Credential::ApiClient(_));
         match purpose {
-            Purpose::SignIn if matches!(credential, Credential::Session(_)) => {
+            Purpose::SignIn if self.is_strong(credential) => {
                 return Err(invalid("purpose", "this session is signed in already").into());
             }
             Purpose::DisableMethod if self.state.methods.is_empty() => return Err(Refusal::Conflict.into()),
@@ -62,15 +63,27 @@ impl Rules<'_> {
             return Err(Refusal::NotFound.into());
         }
         self.pending_verifications()?;
+        self.password_for_a_change(purpose, credential, password)?;
         let started = VerificationStarted {
             action: action.cloned().map(Personal::Known),
             target,
             // An API client vouches for the first factor; an access token stands for it.
             first_factor: Vec::new(),
-            yields_session: purpose == Purpose::SignIn && (!by_client || self.context.caller.has(Scope::SessionsIssue)),
+            yields_session: purpose == Purpose::SignIn
+                && match credential {
+                    Credential::AccessToken(_) => true,
+                    Credential::Session(_) => false,
+                    Credential::ApiClient(_) => self.context.caller.has(Scope::SessionsIssue),
+                },
             ..self.verification(purpose, Some(credential), Vec::new())
         };
         self.begin(&started)
+    }
+
+    /// Whether it is a session that has nothing left to prove.
+    fn is_strong(&self, credential: Credential) -> bool {
+        let session = self.state.acting_session(Some(credential));
+        session.is_some_and(|(_, session)| session.aal == Aal::Aal2 || self.state.methods.is_empty())
     }
 
     /// The start of a verification whose wrong codes count for the account.
@@ -119,34 +132,11 @@ impl Rules<'_> {
     }
 
     pub(super) fn email_offered(&self, verification: &Verification) -> bool {
-        self.state.email_offered(verification, self.context.policy)
+        self.state.email_offered(verification, self.context.policy, self.now())
     }
 }
 
 impl Account {
-    /// Whether a code by email may complete it: picked explicitly, unless the policy says no; always where
-    /// the account has nothing else.
-    pub(super) fn email_offered(&self, verification: &Verification, policy: &Policy) -> bool {
-        if matches!(verification.progress, Progress::HalfDone { .. }) {
-            return false;
-        }
-        match verification.purpose {
-            Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::ResetPassword | Purpose::OpenSignIn => true,
-            _ if self.methods.is_empty() => true,
-            Purpose::SignIn => policy.email_for_sign_in,
-            Purpose::StepUp => policy.email_for_step_up,
-            Purpose::Enroll => false,
-            // For some of what it may become; whether for that one, the command that brings the code finds.
-            Purpose::Open => policy.email_for_sign_in || policy.email_for_changes,
-            Purpose::AddMethod
-            | Purpose::DisableMethod
-            | Purpose::RegenerateRecoveryCodes
-            | Purpose::ChangeEmail
-            | Purpose::IssueAccessToken
-            | Purpose::EraseAccount => policy.email_for_changes,
-        }
-    }
-
     /// The verification as its driver may see it.
     pub fn verification_view(
         &self,
@@ -208,6 +198,9 @@ impl Account {
         if verification.offers_methods() {
             for (id, method) in &self.methods {
                 let kind = method.kind().factor();
+                if kind == FactorKind::Sms && !self.texts_offered(verification) {
+                    continue;
+                }
                 let hint = method.hint();
                 offers.push(OfferedMethod {
                     kind,
@@ -219,7 +212,7 @@ impl Account {
             }
             offers.sort_by_key(|offer| (!offer.default, offer.kind != FactorKind::Totp, offer.method_id));
         }
-        if self.email_offered(verification, policy) {
+        if self.email_offered(verification, policy, now) {
             let address = verification.new_email.as_ref().or(self.email.as_ref()).and_then(|email| email.known());
             offers.push(OfferedMethod {
                 kind: FactorKind::Email,
@@ -270,13 +263,6 @@ impl crate::state::Device {
 }
 
 impl Verification {
-    /// Completed for this purpose by this credential, and neither used nor too old.
-    pub(super) fn is_usable(&self, purpose: Purpose, credential: Credential, now: Timestamp) -> bool {
-        self.purpose == purpose
-            && self.started_by == Some(credential)
-            && matches!(self.progress, Progress::Verified { usable_until, .. } if now < usable_until)
-    }
-
     /// Whether the methods on file and the recovery codes may complete it: all but the checks of an address.
     pub(super) fn offers_methods(&self) -> bool {
         match self.purpose {

@@ -24,7 +24,11 @@ const MAIL: Challenge = Challenge {
 };
 
 fn change(password: Option<&str>) -> Command {
-    Command::ChangeEmail { email: new_email(), password: password.map(|text| Secret::new(text.to_owned())) }
+    Command::ChangeEmail {
+        email: new_email(),
+        password: password.map(|text| Secret::new(text.to_owned())),
+        verification_id: Some(OTHER_CHECK),
+    }
 }
 fn confirm(code: &str) -> Command {
     Command::VerifyEmail { code: entered(code) }
@@ -38,9 +42,14 @@ fn changing() -> Scene<Account> {
     given(an_account_in_use().into_iter().chain([check.into(), ordered(MAIL, START)])).by(SIGNED_IN)
 }
 
+/// May change its address.
+fn authorized_to_change(history: Vec<Event>) -> Scene<Account> {
+    given(history.into_iter().chain(authorized(OTHER_CHECK, Purpose::ChangeEmail))).by(SIGNED_IN)
+}
+
 #[test]
 fn a_code_goes_to_the_new_address() {
-    let told = given(an_account()).by(SIGNED_IN).when(change(Some(PASSWORD)));
+    let told = authorized_to_change(an_account()).when(change(Some(PASSWORD)));
     let issued = event_of!(told, CodeIssued);
     assert_eq!((issued.purpose, issued.to), (Purpose::ConfirmNewEmail, Personal::Known("ada@example.org".to_owned())));
     let started = event_of!(told, VerificationStarted);
@@ -53,7 +62,7 @@ fn a_code_goes_to_the_new_address() {
 }
 
 #[test]
-fn the_code_changes_the_address_and_ends_other_sessions() {
+fn the_code_changes_the_address_and_ends_other_sessions_and_access_tokens() {
     let told = changing().when(confirm(&digits(&MAIL)));
     let changed = EmailChanged {
         email: Personal::Known(new_email()),
@@ -64,7 +73,9 @@ fn the_code_changes_the_address_and_ends_other_sessions() {
         undo_until: None,
     };
     let ended = SessionRevoked { session_ids: vec![OTHER_SESSION], reason: RevocationReason::EmailChanged };
-    let told = told.then([changed.into(), ended.into()]).telling(&Outcome::EmailVerified);
+    let tokens =
+        AccessTokenRevoked { access_token_ids: vec![TOKEN, OTHER_TOKEN], reason: RevocationReason::EmailChanged };
+    let told = told.then([changed.into(), ended.into(), tokens.into()]).telling(&Outcome::EmailVerified);
     assert!(told.asked.contains(&AddressClaim(new_email()).into()));
     assert_eq!(told.scene.state.summary(START).unwrap().email.as_deref(), Some("ada@example.org"));
     told.next().when(confirm(&digits(&MAIL))).refused(Refusal::Conflict);
@@ -114,13 +125,13 @@ fn a_change_by_another_session_does_not_hide_the_own_one() {
 
 #[test]
 fn it_takes_the_password_and_a_strong_session() {
-    let scene = given(an_account()).by(SIGNED_IN);
+    let scene = authorized_to_change(an_account());
     scene.clone().when(change(None)).refused_for("password").needing_nothing();
     scene.when(change(Some(OTHER_PASSWORD))).refused(Refusal::WrongCredentials);
     let weak = an_account_with_totp().into_iter().chain([session(OTHER_SESSION, Aal::Aal1)]);
     let told = given(weak).by(Caller::Session(OTHER_SESSION)).when(change(Some(PASSWORD)));
     told.refused(Refusal::VerificationRequired { purpose: Purpose::SignIn });
-    given(an_account_with_totp()).by(SIGNED_IN).when(change(Some(PASSWORD))).accepted();
+    authorized_to_change(an_account_with_totp()).when(change(Some(PASSWORD))).accepted();
     for (caller, refusal) in [
         (Caller::Anonymous, Refusal::Unauthenticated),
         (product(), Refusal::Forbidden),
@@ -135,23 +146,25 @@ fn the_present_address_is_no_new_one() {
     let same = Command::ChangeEmail {
         email: EmailAddress::parse("ADA@example.com").unwrap(),
         password: Some(Secret::new(PASSWORD.to_owned())),
+        verification_id: Some(OTHER_CHECK),
     };
-    given(an_account()).by(SIGNED_IN).when(same).refused_for("email").needing_nothing();
+    authorized_to_change(an_account()).when(same).refused_for("email").needing_nothing();
 }
 
 #[test]
 fn its_mails_are_limited_per_address_and_per_account() {
-    let told = given(an_account()).by(SIGNED_IN).when(change(Some(PASSWORD)));
+    let told = authorized_to_change(an_account()).when(change(Some(PASSWORD)));
     told.charging(&[
         LimitName::PasswordsPerAddressAndSource,
         LimitName::SendsPerSource,
         LimitName::ConfirmationMailsPerAddress,
     ]);
-    let full = given(an_account()).by(SIGNED_IN).when_full(LimitName::ConfirmationMailsPerAddress);
+    let full = authorized_to_change(an_account()).when_full(LimitName::ConfirmationMailsPerAddress);
     full.when(change(Some(PASSWORD))).rate_limited_for(77);
-    let mut scene = given(an_account()).by(SIGNED_IN);
+    let again = || authorized(OTHER_CHECK, Purpose::ChangeEmail);
+    let mut scene = authorized_to_change(an_account());
     for _ in 0..10 {
-        scene = scene.when(change(Some(PASSWORD))).accepted().next();
+        scene = scene.when(change(Some(PASSWORD))).accepted().next().then_at(START, again());
     }
     scene.clone().when(change(Some(PASSWORD))).needing_nothing().rate_limited_for(3_600);
     scene.wait(Seconds(30)).when(Command::ResendEmailCode).rate_limited_for(3_570);

@@ -318,6 +318,7 @@ impl Any {
                 usable_until: expires_at,
                 needs_second_factor: self.bool(),
                 side: self.side(),
+                good_from: self.option(|any| any.personal("192.0.2.7".to_owned())),
             }
             .into(),
             21 => TotpEnrollmentStarted {
@@ -485,12 +486,13 @@ impl Any {
             4 => Command::SignIn { password, rejections: self.count() },
             5 => Command::SignOut,
             6 => Command::RevokeSession { session_id: self.session() },
-            7 => Command::IssueAccessToken { name: text("x") },
+            7 => Command::IssueAccessToken { name: text("x"), verification_id: some_id },
             8 => Command::RevokeAccessToken { access_token_id: self.token() },
             9 => Command::StartVerification {
                 purpose: self.purpose(),
                 action: self.option(|_| text("x")),
                 target: self.option(Self::method),
+                password,
             },
             10 => Command::SendCode { verification_id, channel: self.channel(), method_id: self.option(Self::method) },
             11 => Command::ResendCode {
@@ -508,7 +510,12 @@ impl Any {
             16 => Command::UseRecoveryCode { verification_id, code },
             17 => Command::StartTotpEnrollment,
             18 => Command::StartSmsEnrollment { phone_number: self.number() },
-            19 => Command::EnableMethod { method_id, code, label: self.option(|_| label("x")) },
+            19 => Command::EnableMethod {
+                method_id,
+                code,
+                label: self.option(|_| label("x")),
+                raises_session: self.bool(),
+            },
             20 | 21 => {
                 Command::ChangeMethod { method_id, label: self.option(|_| label("x")), make_primary: self.bool() }
             }
@@ -516,7 +523,7 @@ impl Any {
             23 => Command::RegenerateRecoveryCodes { verification_id: some_id },
             24 => Command::UnlockMethod { kind: self.option(Self::kind), reason: text("x") },
             25 => Command::ResetTwoFactor { reason: text("x") },
-            26 => Command::ChangeEmail { email: self.email(), password },
+            26 => Command::ChangeEmail { email: self.email(), password, verification_id: some_id },
             27 => self.of(&[
                 Command::RequestPasswordReset { verification_id },
                 Command::EraseAccount { verification_id: some_id },

@@ -32,6 +32,9 @@ fn within(id: VerificationId, act: Act, code: &str) -> Command {
     let check = Check { verification_id: Some(id), kind: None, method_id: None, code: entered(code) };
     Command::CheckAndAct { check, act }
 }
+fn email_for_all(policy: &mut domain::policy::Policy) {
+    policy.email_for_changes = domain::policy::EmailForChanges::Always;
+}
 fn remove(id: u32) -> Act {
     Act::DisableMethod { method_id: Some(MethodId(id)) }
 }
@@ -43,8 +46,8 @@ fn asked(scene: Scene<Account>, kind: FactorKind) -> (Scene<Account>, Verificati
     let told = scene.when(check(Purpose::Open, kind)).then_named(&["VerificationStarted", "CodeIssued"]);
     let id = event_of!(told, VerificationStarted).verification_id;
     let issued = event_of!(told, CodeIssued);
-    let (channel, method_id) = (issued.channel, issued.method_id);
-    let challenge = Challenge { verification_id: id, purpose: Purpose::Open, channel, method_id, issue: 1 };
+    let (purpose, channel, method_id) = (issued.purpose, issued.channel, issued.method_id);
+    let challenge = Challenge { verification_id: id, purpose, channel, method_id, issue: 1 };
     (told.next(), id, digits(&challenge))
 }
 
@@ -118,8 +121,8 @@ fn a_locked_kind_is_not_asked_for() {
 #[test]
 fn a_verification_without_a_purpose_has_no_start_and_no_attempt_of_its_own() {
     both().when(start(Purpose::Open)).refused_for("purpose");
-    let (scene, id, code) = asked(both(), FactorKind::Email);
-    scene.when(submit(id, FactorKind::Email, &code)).refused_for("purpose").needing_nothing();
+    let (scene, id, code) = asked(both(), FactorKind::Sms);
+    scene.when(submit(id, FactorKind::Sms, &code)).refused_for("purpose").needing_nothing();
 }
 
 #[test]
@@ -161,7 +164,7 @@ fn without_a_target_the_method_that_checks_is_removed() {
 fn a_code_of_no_method_must_name_what_it_removes() {
     let (codes, _) = recovery_codes(SALT, 10);
     both().when(by_recovery_code(REMOVE, &codes[0])).refused_for("target").needing_nothing();
-    let (scene, id, code) = asked(both(), FactorKind::Email);
+    let (scene, id, code) = asked(both().with_policy(email_for_all), FactorKind::Email);
     scene.when(within(id, REMOVE, &code)).refused_for("target").needing_nothing();
     let told = both().when(by_recovery_code(remove(1), &codes[0])).accepted();
     assert_eq!(event_of!(told, RecoveryCodeUsed).remaining, 9);
@@ -192,11 +195,12 @@ fn a_recovery_code_brings_a_fresh_set() {
 #[test]
 fn a_code_authorizes_one_method_for_the_credential_that_brought_it() {
     let told = both().when(by_app(Act::AuthorizeMethod, &code_at(1, START))).accepted();
-    let state = &told.scene.state;
-    assert!(state.may_add_method(OWNER, START));
-    assert!(state.may_add_method(OWNER, just_before(after(Seconds::minutes(30)))));
-    assert!(!state.may_add_method(OWNER, after(Seconds::minutes(30))));
-    assert!(!state.may_add_method(Credential::ApiClient(KEY), START));
+    let scene = told.scene.clone();
+    let may = |credential, at| scene.state.may_add_method(credential, &scene.origin, &scene.policy, at);
+    assert!(may(OWNER, START));
+    assert!(may(OWNER, just_before(after(Seconds::minutes(10)))));
+    assert!(!may(OWNER, after(Seconds::minutes(10))));
+    assert!(!may(Credential::ApiClient(KEY), START));
     let texting = Command::StartSmsEnrollment { phone_number: number(OTHER_NUMBER) };
     told.next().when(texting).then_named(&["SmsEnrollmentStarted", "CodeIssued"]);
 }
@@ -210,13 +214,13 @@ fn an_access_token_signs_in_and_a_session_stays_the_session_it_is() {
     assert_eq!((session.aal, session.amr), (Aal::Aal2, vec![Amr::Otp, Amr::Mfa]));
     let Outcome::Verified(verified) = told.outcome() else { panic!("not signed in") };
     assert_eq!(verified.session.unwrap().session_id, session.session_id);
-    // A stolen session must not be prolonged by a code.
+    // A stolen session must not be prolonged by a code: it has another token, and the end that it had.
     let told = scene.by(SIGNED_IN).when(by_app(Act::SignIn, &code_at(1, START)));
-    let Outcome::Verified(verified) = told.then_named(&["VerificationStarted", "VerificationSucceeded"]).outcome()
-    else {
-        panic!("not verified")
-    };
-    assert_eq!(verified.session, None);
+    let told = told.then_named(&["VerificationStarted", "VerificationSucceeded", "SessionRenewed"]);
+    let Outcome::Verified(verified) = told.outcome() else { panic!("not verified") };
+    let session = verified.session.unwrap();
+    assert_eq!((session.session_id, session.expires_at), (SESSION, after(Seconds::days(30))));
+    assert_ne!(told.scene.state.session(SESSION).unwrap().token_hash, hash_of(1));
 }
 
 #[test]
@@ -248,7 +252,7 @@ fn a_sign_in_that_began_with_the_password_ends_by_its_own_token() {
 
 #[test]
 fn without_a_credential_a_verification_without_a_purpose_signs_nobody_in() {
-    let (scene, id, code) = asked(both(), FactorKind::Email);
+    let (scene, id, code) = asked(both(), FactorKind::Sms);
     let scene = scene.by(Caller::Verification(id));
     scene.when(within(id, Act::SignIn, &code)).refused(Refusal::NotFound).needing_nothing();
 }
@@ -371,11 +375,12 @@ fn the_code_alone_is_enough_where_the_check_was_started_by_a_method() {
 
 #[test]
 fn where_policy_leaves_email_out_it_proves_nothing_in_a_check_without_a_purpose_either() {
-    let no_changes = |policy: &mut domain::policy::Policy| policy.email_for_changes = false;
+    let no_changes =
+        |policy: &mut domain::policy::Policy| policy.email_for_changes = domain::policy::EmailForChanges::Never;
     let (scene, id, code) = asked(both().with_policy(no_changes), FactorKind::Email);
     scene.clone().when(within(id, remove(1), &code)).refused_for("method").needing_nothing();
     let scene = both().with_policy(|policy| {
-        policy.email_for_changes = false;
+        policy.email_for_changes = domain::policy::EmailForChanges::Never;
         policy.email_for_sign_in = false;
     });
     scene.when(check(Purpose::Open, FactorKind::Email)).refused_for("channel");

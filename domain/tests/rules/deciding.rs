@@ -25,7 +25,12 @@ fn with_context<T>(scene: &Scene<Account>, then: impl FnOnce(&Context<'_>) -> T)
 fn codes_of_apps(code: &str) -> Vec<(Scene<Account>, Command, usize)> {
     let adding = given(an_account_in_use().into_iter().chain(authorized(CHECK, Purpose::AddMethod))).by(SIGNED_IN);
     let enrolling = adding.then_at(START, [totp_enrolling(1, OWNER)]);
-    let enable = Command::EnableMethod { method_id: domain::ids::MethodId(1), code: entered(code), label: None };
+    let enable = Command::EnableMethod {
+        method_id: domain::ids::MethodId(1),
+        code: entered(code),
+        label: None,
+        raises_session: true,
+    };
     let signing_in = given(an_account_with_totp().into_iter().chain([signing_in(CHECK)])).by(CHECKED);
     let submit = submit(CHECK, FactorKind::Totp, code);
     let regenerate = Command::CheckAndAct {

@@ -79,12 +79,13 @@ fn the_first_method_turns_two_factor_on_and_returns_ten_recovery_codes_once() {
         "RecoveryCodesGenerated",
         "SessionRevoked",
         "AccessTokenRevoked",
+        "SessionRenewed",
     ]);
     let enabled = event_of!(told, MethodEnabled);
     assert_eq!((enabled.verification_id, enabled.is_primary), (CHECK, true));
     assert_eq!(enabled.totp_step, Some(step_at(START)));
     assert_eq!(enabled.label, Personal::Known(label("Authenticator app")));
-    let Outcome::MethodEnabled { method, recovery_codes: Some(codes) } = told.outcome() else { panic!("no codes") };
+    let Outcome::MethodEnabled { method, recovery_codes: Some(codes), .. } = told.outcome() else { panic!("no codes") };
     assert_eq!((method.id, method.is_primary, codes.len()), (MethodId(1), true, 10));
     let summary = told.scene.state.summary(START).unwrap();
     assert_eq!((summary.two_factor_since, summary.recovery_codes_remaining), (Some(START), 10));
@@ -112,10 +113,14 @@ fn an_access_token_that_turns_it_on_stays() {
 }
 
 #[test]
-fn a_later_method_ends_other_sessions_but_no_access_tokens_and_brings_no_codes() {
+fn a_later_method_ends_other_sessions_and_access_tokens_raises_nothing_and_brings_no_codes() {
     let scene = authorized_to_add_another()
         .then_at(START, [totp_enrolling(2, OWNER), session(OTHER_SESSION, Aal::Aal2), access_token(TOKEN)]);
-    let told = scene.when(enable(2, &code_at(2, START))).then_named(&["MethodEnabled", "SessionRevoked"]);
+    let told = scene.when(enable(2, &code_at(2, START))).then_named(&[
+        "MethodEnabled",
+        "SessionRevoked",
+        "AccessTokenRevoked",
+    ]);
     assert_eq!(event_of!(told, SessionRevoked).reason, RevocationReason::FactorChanged);
     assert!(!event_of!(told, MethodEnabled).is_primary);
     assert!(matches!(told.outcome(), Outcome::MethodEnabled { recovery_codes: None, .. }));
@@ -139,6 +144,7 @@ fn the_label_is_the_one_that_was_given() {
         method_id: MethodId(1),
         code: entered(&code_at(1, START)),
         label: Some(label("work phone")),
+        raises_session: true,
     };
     let told = enrolling_an_app().when(named);
     assert_eq!(event_of!(told, MethodEnabled).label, Personal::Known(label("work phone")));
@@ -333,7 +339,11 @@ fn an_enrollment_is_texted_five_times_at_most() {
     let with_a_method = |sends: u32| {
         let text =
             Challenge { method_id: Some(MethodId(2)), verification_id: VerificationId(Uuid::from_u128(0xe02)), ..TEXT };
-        let scene = authorized_to_add_another().then_at(START, [sms_enrolling(2, NUMBER, OWNER), ordered(text, START)]);
+        // Of a method that is there for longer than a day.
+        let scene = given([]).then_at(START.minus(Seconds::days(1)), an_account_with_totp()).by(SIGNED_IN);
+        let scene = scene.then_at(START, authorized(CHECK, Purpose::AddMethod));
+        let scene =
+            scene.then_at(START, [session(SESSION, Aal::Aal2), sms_enrolling(2, NUMBER, OWNER), ordered(text, START)]);
         (1..sends).fold(scene, |scene, n| {
             let at = after(Seconds(30 * n));
             scene.then_at(at, [ordered_again(text, at)])
@@ -368,7 +378,7 @@ fn texted(numbers: &[(&str, u32)], now: Timestamp) -> Scene<Account> {
 }
 
 #[test]
-fn an_account_without_a_method_texts_two_numbers_four_times_a_day() {
+fn an_account_texts_two_new_numbers_a_day_and_four_times_while_its_methods_are_new() {
     let (today, tomorrow) = (just_before(after(Seconds::hours(24))), after(Seconds::hours(24)));
     texted(&[(NUMBER, 1)], today).when(texting(OTHER_NUMBER)).accepted();
     texted(&[(NUMBER, 1), (OTHER_NUMBER, 1)], today).when(texting(NUMBER)).accepted();
@@ -377,10 +387,13 @@ fn an_account_without_a_method_texts_two_numbers_four_times_a_day() {
     texted(&[(NUMBER, 3)], today).when(texting(NUMBER)).accepted();
     texted(&[(NUMBER, 4)], today).when(texting(NUMBER)).needing_nothing().rate_limited_for(1);
     texted(&[(NUMBER, 4)], tomorrow).when(texting(NUMBER)).accepted();
-    // With a method on file, the limits of numbers and accounts do.
-    let scene = texted(&[(NUMBER, 2), (OTHER_NUMBER, 2)], today);
-    let with_an_app = scene.then_at(today, [totp_enrolling(8, OWNER), enabled(8, MethodKind::Totp, true)]);
-    with_an_app.when(texting(THIRD_NUMBER)).accepted();
+    // An app that is thrown away afterwards lifts neither.
+    let with_an_app = |texts: &[(&str, u32)]| {
+        texted(texts, today).then_at(today, [totp_enrolling(8, OWNER), enabled(8, MethodKind::Totp, true)])
+    };
+    with_an_app(&[(NUMBER, 1), (OTHER_NUMBER, 1)]).when(texting(THIRD_NUMBER)).needing_nothing().rate_limited_for(1);
+    with_an_app(&[(NUMBER, 4)]).when(texting(NUMBER)).needing_nothing().rate_limited_for(1);
+    with_an_app(&[(NUMBER, 1)]).when(texting(OTHER_NUMBER)).accepted();
 }
 
 #[test]

@@ -241,12 +241,13 @@ pub fn completed(id: VerificationId, purpose: Purpose, at: Timestamp) -> Event {
     VerificationSucceeded {
         verification_id: id,
         purpose,
-        kind: FactorKind::Email,
+        kind: FactorKind::Totp,
         method_id: None,
         totp_step: None,
         usable_until: at.plus(lives),
         needs_second_factor: false,
         side: Side::Others,
+        good_from: None,
     }
     .into()
 }
@@ -331,11 +332,15 @@ pub fn resend(id: VerificationId) -> Command {
     Command::ResendCode { verification_id: id, channel: None, method_id: None }
 }
 pub fn start(purpose: Purpose) -> Command {
-    Command::StartVerification { purpose, action: None, target: None }
+    Command::StartVerification { purpose, action: None, target: None, password: None }
+}
+pub fn with_password(purpose: Purpose, password: &str) -> Command {
+    let password = Some(Secret::new(password.to_owned()));
+    Command::StartVerification { purpose, action: None, target: None, password }
 }
 pub fn sign_in(password: &str) -> Command {
     Command::SignIn { password: Some(Secret::new(password.to_owned())), rejections: 1 }
 }
 pub fn enable(id: u32, code: &str) -> Command {
-    Command::EnableMethod { method_id: MethodId(id), code: entered(code), label: None }
+    Command::EnableMethod { method_id: MethodId(id), code: entered(code), label: None, raises_session: true }
 }

@@ -220,8 +220,9 @@ impl<D: Decider> Scene<D> {
                 question.answered(place.map(|place| u32::try_from(place).unwrap()))
             }
             Need::OfferedTotpKey(question) => {
-                let of = format!("{} {} {}", question.account_id, question.method_id, question.half_hour);
-                question.answered(TotpSecret::new(Sha256::digest(of)[..20].to_vec()))
+                let tag = Sha256::digest(format!("{question:?}"));
+                let key = [&question.random[..], &question.ends.to_be_bytes(), &tag[..12]].concat();
+                question.answered(TotpSecret::new(key))
             }
             Need::NextAccountNumber(question) => question.answered(AccountNumber(7)),
             Need::AddressClaim(question) => question.answered(self.claim),

@@ -18,6 +18,7 @@ mod methods;
 mod numbers;
 mod offers;
 mod passwords;
+mod proofs;
 mod properties;
 mod reach;
 mod recovery;

@@ -33,11 +33,12 @@ fn prefer(id: u32) -> Command {
 }
 
 #[test]
-fn removing_a_method_ends_other_sessions_and_keeps_two_factor_on() {
+fn removing_a_method_ends_other_sessions_and_access_tokens_and_keeps_two_factor_on() {
     let told = authorized_to_remove(an_account_with_both()).when(disable(2, Some(CHECK)));
     let removed = MethodDisabled { method_id: MethodId(2), kind: MethodKind::Sms, verification_id: CHECK };
     let ended = SessionRevoked { session_ids: vec![OTHER_SESSION], reason: RevocationReason::FactorChanged };
-    let told = told.then([removed.into(), ended.into()]).needing_nothing();
+    let tokens = AccessTokenRevoked { access_token_ids: vec![TOKEN], reason: RevocationReason::FactorChanged };
+    let told = told.then([removed.into(), ended.into(), tokens.into()]).needing_nothing();
     let told = told.telling(&Outcome::MethodDisabled { two_factor_enabled: true, remaining_methods: 1 });
     assert!(told.scene.state.summary(START).unwrap().two_factor_enabled);
     assert_eq!(told.scene.state.primary, Some(MethodId(1)));
@@ -53,7 +54,13 @@ fn removing_the_primary_method_makes_the_next_one_primary() {
 #[test]
 fn removing_the_last_method_turns_two_factor_off_and_kills_the_recovery_codes() {
     let told = authorized_to_remove(an_account_with_totp()).when(disable(1, Some(CHECK)));
-    let told = told.then_named(&["MethodDisabled", "TwoFactorDisabled", "RecoveryCodesRevoked", "SessionRevoked"]);
+    let told = told.then_named(&[
+        "MethodDisabled",
+        "TwoFactorDisabled",
+        "RecoveryCodesRevoked",
+        "SessionRevoked",
+        "AccessTokenRevoked",
+    ]);
     assert_eq!(event_of!(told, RecoveryCodesRevoked).reason, RevocationReason::TwoFactorDisabled);
     let told = told.telling(&Outcome::MethodDisabled { two_factor_enabled: false, remaining_methods: 0 });
     let summary = told.scene.state.summary(START).unwrap();

@@ -2,7 +2,7 @@
 
 use domain::{
     limits,
-    policy::{Limit, Policy},
+    policy::{EmailForChanges, Limit, Policy},
     time::Seconds,
     values::*,
 };
@@ -29,7 +29,10 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!(policy.totp_drift_search, Seconds::minutes(10));
     assert_eq!((policy.session_lives, policy.session_idle), (Seconds::days(30), Seconds::hours(24)));
     assert_eq!(policy.access_token_lives, Seconds::days(365));
-    assert!(policy.email_for_sign_in && policy.email_for_changes && policy.email_for_step_up);
+    assert!(policy.email_for_sign_in && policy.email_for_step_up);
+    assert_eq!(policy.email_for_changes, EmailForChanges::FreshAal2);
+    assert_eq!((policy.password_fresh, policy.factor_fresh), (Seconds::minutes(10), Seconds::hours(24)));
+    assert_eq!((policy.bound_authorization_lives, policy.changes_wait), (Seconds::minutes(10), Seconds::hours(24)));
     assert_eq!(policy.password_rejected_every, Seconds::minutes(1));
 }
 

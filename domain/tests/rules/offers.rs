@@ -63,7 +63,7 @@ fn its_app_is_enrolled_and_enabled_together() {
     assert_eq!((enabled.method_id, enabled.verification_id, enabled.is_primary), (MethodId(1), CHECK, true));
     assert_eq!(enabled.totp_step, Some(step_at(START)));
     assert_eq!(event_of!(told, TotpEnrollmentStarted).secret, Personal::Known(key.clone()));
-    let Outcome::MethodEnabled { method, recovery_codes: Some(codes) } = told.outcome() else { panic!("no codes") };
+    let Outcome::MethodEnabled { method, recovery_codes: Some(codes), .. } = told.outcome() else { panic!("no codes") };
     assert_eq!((method.label.as_deref(), codes.len()), (Some("app"), 10));
     // The accepted step is spent, the authorization is used, and the key is one of a past offer.
     let scene = told.next();
@@ -72,7 +72,7 @@ fn its_app_is_enrolled_and_enabled_together() {
         .when(add(&key, &code(&key, START)))
         .refused(Refusal::VerificationRequired { purpose: Purpose::AddMethod });
     let again = scene.then_at(START, authorized(OTHER_CHECK, Purpose::AddMethod));
-    again.when(add(&key, &code(&key, START))).refused(Refusal::NotFound);
+    again.when(add(&key, &code(&key, START))).refused(Refusal::AlreadyEnabled);
 }
 
 #[test]
@@ -100,22 +100,71 @@ fn a_key_of_another_account_is_not_found() {
 }
 
 #[test]
-fn a_key_is_taken_in_its_half_hour_and_the_next() {
-    // The moment before a half-hour ends: the key is offered at its very end.
-    let half_hour = START.as_seconds() / 1_800;
-    let end = Timestamp::from_seconds(i64::try_from((half_hour + 1) * 1_800).unwrap());
-    let key = offered(&authorized_to_add().at(just_before(end)));
+fn a_key_is_taken_for_an_hour() {
+    let key = offered(&authorized_to_add());
     let at = |moment: Timestamp| {
         let fresh = started(CHECK, Purpose::AddMethod, Some(OWNER));
         let fresh = VerificationStarted { expires_at: moment.plus(Seconds::minutes(15)), ..fresh };
         let events = [fresh.into(), completed(CHECK, Purpose::AddMethod, moment)];
         given(an_account()).by(SIGNED_IN).then_at(moment, events).when(add(&key, &code(&key, moment)))
     };
+    let end = after(Seconds::hours(1));
+    at(START).accepted();
     at(just_before(end)).accepted();
-    at(just_before(end.plus(Seconds::minutes(30)))).accepted();
-    at(end.plus(Seconds::minutes(30))).refused(Refusal::VerificationExpired);
-    at(just_before(end.plus(Seconds::minutes(90)))).refused(Refusal::VerificationExpired);
-    at(end.plus(Seconds::minutes(90))).refused(Refusal::NotFound);
+    at(end).refused(Refusal::VerificationExpired);
+    at(after(Seconds::days(2))).refused(Refusal::VerificationExpired);
+}
+
+#[test]
+fn every_call_hands_out_another_key() {
+    let scene = authorized_to_add();
+    let first = offered(&scene);
+    let mut later = scene.clone();
+    later.commands += 1;
+    let second = offered(&later);
+    assert_ne!(first.expose()[..16], second.expose()[..16]);
+    assert_ne!(first.expose()[20..], second.expose()[20..]);
+    assert_eq!(first.expose().len(), 32);
+    scene.clone().when(add(&first, &code(&first, START))).accepted();
+    scene.when(add(&second, &code(&second, START))).accepted();
+}
+
+#[test]
+fn a_key_of_another_credential_is_not_found() {
+    let token = Credential::AccessToken(TOKEN);
+    let by_token =
+        [started(CHECK, Purpose::AddMethod, Some(token)).into(), completed(CHECK, Purpose::AddMethod, START)];
+    let scene = given(an_account_in_use()).then_at(START, by_token);
+    let thiefs = offered(&scene.clone().by(Caller::AccessToken(OTHER_TOKEN)));
+    scene.clone().by(WITH_TOKEN).when(add(&thiefs, &code(&thiefs, START))).refused(Refusal::NotFound);
+    let own = offered(&scene.clone().by(WITH_TOKEN));
+    scene.by(WITH_TOKEN).when(add(&own, &code(&own, START))).accepted();
+}
+
+#[test]
+fn a_key_with_another_end_or_another_random_part_is_not_found() {
+    let scene = authorized_to_add();
+    let key = offered(&scene);
+    for place in [0, 15, 16, 19, 20, 31] {
+        let mut bytes = key.expose().to_vec();
+        bytes[place] ^= 1;
+        let changed = TotpSecret::new(bytes);
+        scene.clone().when(add(&changed, &code(&changed, START))).refused(Refusal::NotFound);
+    }
+    let longer = TotpSecret::new([key.expose(), &[0]].concat());
+    scene.when(add(&longer, &code(&longer, START))).refused(Refusal::NotFound);
+}
+
+#[test]
+fn a_key_that_was_enabled_once_is_never_enabled_again() {
+    let scene = authorized_to_add();
+    let key = offered(&scene);
+    let scene = scene.when(add(&key, &code(&key, START))).accepted().next();
+    let later = after(Seconds::minutes(5));
+    let removed = MethodDisabled { method_id: MethodId(1), kind: MethodKind::Totp, verification_id: OTHER_CHECK };
+    let scene = scene.then_at(later, [removed.into(), TwoFactorDisabled {}.into()]);
+    let scene = scene.then_at(later, authorized(OTHER_CHECK, Purpose::AddMethod));
+    scene.when(add(&key, &code(&key, later))).refused(Refusal::AlreadyEnabled);
 }
 
 #[test]

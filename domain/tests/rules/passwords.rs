@@ -8,7 +8,7 @@ use domain::{
     limits::LimitName,
     outcome::{Outcome, Refusal, VerificationStatus},
     personal::Personal,
-    secret::Secret,
+    secret::{Secret, TokenHash},
     state::Account,
     time::Seconds,
     values::*,
@@ -64,12 +64,25 @@ fn changing_the_password_takes_the_current_one_and_ends_everything_else() {
         changes_wait_until: None,
     };
     let reason = RevocationReason::PasswordChanged;
+    let renewed_to = told.scene.state.session(SESSION).unwrap().token_hash;
     let told = told.then([
         set.into(),
         SessionRevoked { session_ids: vec![OTHER_SESSION], reason }.into(),
         AccessTokenRevoked { access_token_ids: vec![TOKEN, OTHER_TOKEN], reason }.into(),
+        SessionRenewed {
+            session_id: SESSION,
+            token_hash: renewed_to,
+            aal: Aal::Aal1,
+            amr: vec![Amr::Pwd],
+            verification_id: None,
+        }
+        .into(),
     ]);
-    let scene = told.telling(&Outcome::PasswordSet).next().by(Caller::Anonymous);
+    let Outcome::PasswordSet { session: Some(session) } = told.outcome() else { panic!("the session is over") };
+    let renewed = told.scene.state.session(SESSION).unwrap();
+    assert_eq!((session.session_id, TokenHash::of(&session.secret)), (SESSION, renewed.token_hash));
+    assert_ne!(renewed.token_hash, hash_of(1), "the old token is dead");
+    let scene = told.next().by(Caller::Anonymous);
     scene.clone().when(sign_in(OTHER_PASSWORD)).accepted();
     assert_eq!(refusal(scene, sign_in(PASSWORD)), Some(Refusal::WrongCredentials));
 }
@@ -101,7 +114,7 @@ fn the_current_password_must_be_given_when_there_is_one() {
         number: None,
     };
     let scene = given([without.into(), confirmed(), session(SESSION, Aal::Aal1)]).by(SIGNED_IN);
-    scene.when(change(None, OTHER_PASSWORD)).then_named(&["PasswordSet"]);
+    scene.when(change(None, OTHER_PASSWORD)).then_named(&["PasswordSet", "SessionRenewed"]);
 }
 
 #[test]
@@ -210,7 +223,7 @@ fn with_two_factor_on_a_second_factor_is_needed_that_is_not_email() {
     let view = scene.state.verification_view(CHECK, &CHECKED, &scene.policy, START).unwrap();
     let kinds: Vec<FactorKind> = view.methods.iter().map(|method| method.kind).collect();
     assert_eq!(view.status, VerificationStatus::Pending);
-    assert_eq!(kinds, [FactorKind::Totp, FactorKind::Sms, FactorKind::RecoveryCode]);
+    assert_eq!(kinds, [FactorKind::Totp, FactorKind::RecoveryCode], "with an app on file no text resets it");
     let told = scene.when(reset(None, second(Some(FactorKind::Totp), &code_at(1, START))));
     told.then_named(&["VerificationSucceeded", "PasswordSet", "SessionRevoked"]);
 }
@@ -231,9 +244,14 @@ fn both_proofs_may_come_in_one_call_and_the_kind_may_be_left_out() {
 
 #[test]
 fn a_text_to_a_method_on_file_serves_as_the_second_factor() {
-    let told = half_done().when(send(CHECK, Channel::Sms)).then_named(&["CodeIssued"]);
+    let half_done = asked(an_account_with_sms()).when(reset(Some(&digits(&MAIL)), None)).next();
+    let told = half_done.when(send(CHECK, Channel::Sms)).then_named(&["CodeIssued"]);
+    let text = Challenge { method_id: Some(domain::ids::MethodId(1)), ..TEXT };
     let scene = told.next();
-    scene.clone().when(reset(None, second(Some(FactorKind::Sms), &digits(&TEXT)))).accepted();
+    let told = scene.clone().when(reset(None, second(Some(FactorKind::Sms), &digits(&text)))).accepted();
+    let until = after(Seconds::hours(24));
+    assert_eq!(event_of!(told, PasswordSet).changes_wait_until, Some(until));
+    assert_eq!(told.scene.state.changes_wait_until, Some(until));
     // A resend means the text, since the mail serves no more.
     let told = scene.wait(Seconds(30)).when(resend(CHECK));
     assert_eq!(event_of!(told, CodeResent).channel, Channel::Sms);

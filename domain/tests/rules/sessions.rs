@@ -101,12 +101,17 @@ fn session_at(at: domain::time::Timestamp) -> Event {
 }
 
 fn issue() -> Command {
-    Command::IssueAccessToken { name: text("laptop") }
+    Command::IssueAccessToken { name: text("laptop"), verification_id: Some(CHECK) }
+}
+
+/// May issue an access token.
+fn authorized_to_issue(history: Vec<Event>) -> Scene<Account> {
+    given(history.into_iter().chain(authorized(CHECK, Purpose::IssueAccessToken))).by(SIGNED_IN)
 }
 
 #[test]
 fn an_access_token_lives_a_year() {
-    let told = in_use().when(issue()).then_named(&["AccessTokenIssued"]);
+    let told = authorized_to_issue(an_account_in_use()).when(issue()).then_named(&["AccessTokenIssued"]);
     let issued = event_of!(told, AccessTokenIssued);
     assert_eq!(issued.expires_at, after(Seconds::days(365)));
     let Outcome::AccessTokenIssued { access_token_id, secret, expires_at } = told.outcome() else { panic!("none") };
@@ -117,7 +122,7 @@ fn an_access_token_lives_a_year() {
 #[test]
 fn with_two_factor_on_only_a_strong_session_issues_tokens() {
     let weak = an_account_with_totp().into_iter().chain([session(OTHER_SESSION, Aal::Aal1), access_token(TOKEN)]);
-    let scene = given(weak);
+    let scene = authorized_to_issue(weak.collect());
     let needed = Refusal::VerificationRequired { purpose: Purpose::SignIn };
     scene.clone().by(Caller::Session(OTHER_SESSION)).when(issue()).refused(needed);
     scene.clone().by(SIGNED_IN).when(issue()).accepted();
@@ -130,11 +135,18 @@ fn with_two_factor_on_only_a_strong_session_issues_tokens() {
 #[test]
 fn an_account_has_fifty_access_tokens_at_most() {
     let tokens = |count: u128| (0..count).map(|n| access_token(AccessTokenId(Uuid::from_u128(n))));
-    let scene = |count| given(an_account().into_iter().chain(tokens(count))).by(SIGNED_IN);
+    let scene = |count| authorized_to_issue(an_account().into_iter().chain(tokens(count)).collect());
     scene(49).when(issue()).accepted();
     scene(50).when(issue()).refused(Refusal::Conflict);
     let end = after(Seconds::days(365));
-    let still_signed_in = |at| scene(50).then_at(at, [session_at(at)]);
+    let still_signed_in = |at| {
+        let check = VerificationStarted {
+            expires_at: domain::time::Timestamp::plus(at, Seconds::minutes(15)),
+            ..started(CHECK, Purpose::IssueAccessToken, Some(OWNER))
+        };
+        let authorized = [check.into(), completed(CHECK, Purpose::IssueAccessToken, at)];
+        scene(50).then_at(at, [session_at(at)].into_iter().chain(authorized))
+    };
     still_signed_in(just_before(end)).when(issue()).refused(Refusal::Conflict);
     still_signed_in(end).when(issue()).accepted();
 }

@@ -22,7 +22,7 @@ const PURPOSES: [Purpose; 6] = [
 ];
 
 fn step_up(action: Option<&str>) -> Command {
-    Command::StartVerification { purpose: Purpose::StepUp, action: action.map(text), target: None }
+    Command::StartVerification { purpose: Purpose::StepUp, action: action.map(text), target: None, password: None }
 }
 
 fn offers(told: &Told<Account>) -> Vec<OfferedMethod> {
@@ -56,7 +56,7 @@ fn no_other_verification_mails_by_itself() {
         for purpose in PURPOSES {
             let caller = if purpose == Purpose::StepUp { product() } else { SIGNED_IN };
             let action = (purpose == Purpose::StepUp).then(|| text("pay"));
-            let command = Command::StartVerification { purpose, action, target: None };
+            let command = Command::StartVerification { purpose, action, target: None, password: None };
             if purpose == Purpose::SignIn {
                 continue;
             }
@@ -115,7 +115,7 @@ fn without_recovery_codes_left_none_are_offered() {
     let mut history = an_account_with_totp();
     history.push(RecoveryCodesRevoked { set: 1, reason: RevocationReason::Requested }.into());
     let told = given(history).by(SIGNED_IN).when(start(Purpose::DisableMethod));
-    assert_eq!(kinds(&told), [FactorKind::Totp, FactorKind::Email]);
+    assert_eq!(kinds(&told), [FactorKind::Totp]);
 }
 
 #[test]
@@ -123,16 +123,16 @@ fn the_policy_says_for_which_purposes_email_may_be_picked() {
     let no_email = |scene: Scene<Account>| {
         scene.with_policy(|policy| {
             policy.email_for_sign_in = false;
-            policy.email_for_changes = false;
+            policy.email_for_changes = domain::policy::EmailForChanges::Never;
             policy.email_for_step_up = false;
         })
     };
     for (purpose, allow) in [
         (Purpose::SignIn, (|policy| policy.email_for_sign_in = true) as fn(&mut domain::policy::Policy)),
-        (Purpose::AddMethod, |policy| policy.email_for_changes = true),
-        (Purpose::DisableMethod, |policy| policy.email_for_changes = true),
-        (Purpose::RegenerateRecoveryCodes, |policy| policy.email_for_changes = true),
-        (Purpose::EraseAccount, |policy| policy.email_for_changes = true),
+        (Purpose::AddMethod, |policy| policy.email_for_changes = domain::policy::EmailForChanges::Always),
+        (Purpose::DisableMethod, |policy| policy.email_for_changes = domain::policy::EmailForChanges::Always),
+        (Purpose::RegenerateRecoveryCodes, |policy| policy.email_for_changes = domain::policy::EmailForChanges::Always),
+        (Purpose::EraseAccount, |policy| policy.email_for_changes = domain::policy::EmailForChanges::Always),
         (Purpose::StepUp, |policy| policy.email_for_step_up = true),
     ] {
         let event = Event::from(started(CHECK, purpose, Some(Credential::ApiClient(KEY))));
@@ -161,10 +161,19 @@ fn purposes_that_do_not_fit_are_refused() {
     for purpose in [Purpose::ConfirmEmail, Purpose::ConfirmNewEmail, Purpose::Enroll, Purpose::ResetPassword] {
         bare.clone().when(start(purpose)).refused_for("purpose");
     }
-    let action = Command::StartVerification { purpose: Purpose::AddMethod, action: Some(text("x")), target: None };
+    let action = Command::StartVerification {
+        purpose: Purpose::AddMethod,
+        action: Some(text("x")),
+        target: None,
+        password: None,
+    };
     bare.clone().when(action).refused_for("action");
-    let target =
-        |purpose, id| Command::StartVerification { purpose, action: None, target: Some(domain::ids::MethodId(id)) };
+    let target = |purpose, id| Command::StartVerification {
+        purpose,
+        action: None,
+        target: Some(domain::ids::MethodId(id)),
+        password: None,
+    };
     bare.when(target(Purpose::AddMethod, 1)).refused_for("method_id");
     let scene = given(an_account_with_totp()).by(SIGNED_IN);
     scene.clone().when(target(Purpose::DisableMethod, 2)).refused(Refusal::NotFound);
@@ -188,8 +197,13 @@ fn only_a_live_credential_starts_one() {
         assert_eq!(event_of!(told, VerificationStarted).started_by, Some(credential));
     }
     let end = after(Seconds::days(30));
-    scene.clone().by(SIGNED_IN).at(just_before(end)).when(start(Purpose::AddMethod)).accepted();
-    scene.clone().by(SIGNED_IN).at(end).when(start(Purpose::AddMethod)).refused(Refusal::Unauthenticated);
+    scene.clone().by(SIGNED_IN).at(just_before(end)).when(with_password(Purpose::AddMethod, PASSWORD)).accepted();
+    scene
+        .clone()
+        .by(SIGNED_IN)
+        .at(end)
+        .when(with_password(Purpose::AddMethod, PASSWORD))
+        .refused(Refusal::Unauthenticated);
     let end = after(Seconds::days(365));
     scene.clone().by(WITH_TOKEN).at(just_before(end)).when(start(Purpose::AddMethod)).accepted();
     scene.by(WITH_TOKEN).at(end).when(start(Purpose::AddMethod)).refused(Refusal::Unauthenticated);
@@ -221,7 +235,10 @@ fn its_token_or_the_credential_that_started_it_drives_it_and_nobody_else() {
     let attempt = || submit(CHECK, FactorKind::Totp, &code_at(1, START));
     for caller in [SIGNED_IN, CHECKED] {
         scene.clone().by(caller.clone()).when(attempt()).accepted();
-        scene.clone().by(caller).when(send(CHECK, Channel::Email)).accepted();
+        let lax = |policy: &mut domain::policy::Policy| {
+            policy.email_for_changes = domain::policy::EmailForChanges::Always;
+        };
+        scene.clone().by(caller).with_policy(lax).when(send(CHECK, Channel::Email)).accepted();
     }
     for caller in
         [Caller::Anonymous, Caller::Session(OTHER_SESSION), WITH_TOKEN, Caller::Verification(OTHER_CHECK), product()]
@@ -319,7 +336,8 @@ fn fifty_verifications_wait_at_a_time() {
     let ids = (0..50).map(|n| domain::ids::VerificationId(uuid::Uuid::from_u128(n)));
     let waiting = |count| {
         let checks = ids.clone().take(count).map(|id| checking(id, Purpose::DisableMethod));
-        given(an_account_with_totp().into_iter().chain(checks)).by(SIGNED_IN)
+        let authorized = authorized(OTHER_CHECK, Purpose::ChangeEmail);
+        given(an_account_with_totp().into_iter().chain(checks).chain(authorized)).by(SIGNED_IN)
     };
     waiting(49).when(start(Purpose::DisableMethod)).accepted();
     waiting(50).when(start(Purpose::DisableMethod)).rate_limited_for(900);
@@ -327,6 +345,7 @@ fn fifty_verifications_wait_at_a_time() {
     let change = || Command::ChangeEmail {
         email: new_email(),
         password: Some(domain::secret::Secret::new(PASSWORD.to_owned())),
+        verification_id: Some(OTHER_CHECK),
     };
     waiting(49).when(change()).accepted();
     waiting(50).when(change()).needing_nothing().rate_limited_for(900);

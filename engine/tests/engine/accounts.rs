@@ -109,7 +109,7 @@ async fn of_two_hundred_parallel_guesses_exactly_the_allowed_number_is_judged() 
     let there = here.beside().await;
     let account = here.confirmed_account("ada@example.com", PASSWORD).await;
     let session = signed_in(&here, "ada@example.com", PASSWORD).await;
-    let start = Command::StartVerification { purpose: Purpose::AddMethod, action: None, target: None };
+    let start = Command::StartVerification { purpose: Purpose::AddMethod, action: None, target: None, password: None };
     let request = here.request(Caller::Session(session));
     let executed = here.engine.execute(account, start, &request).await.unwrap();
     let Outcome::VerificationStarted(started) = executed.outcome.unwrap() else { panic!("not started") };
@@ -152,8 +152,19 @@ async fn a_changed_address_gives_the_old_one_back() {
     let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
     let session = signed_in(&fixture, "ada@example.com", PASSWORD).await;
     let request = fixture.request(Caller::Session(session));
-    let change =
-        Command::ChangeEmail { email: email("lovelace@example.com"), password: Some(Secret::new(PASSWORD.to_owned())) };
+    let carried = async |command| fixture.engine.execute(account, command, &request).await.unwrap().outcome.unwrap();
+    let purpose = Purpose::ChangeEmail;
+    let start = Command::StartVerification { purpose, action: None, target: None, password: None };
+    let Outcome::VerificationStarted(started) = carried(start).await else { panic!("not started") };
+    let verification_id = started.verification.id;
+    carried(Command::SendCode { verification_id, channel: Channel::Email, method_id: None }).await;
+    let code = mailed_code(&fixture, account).await;
+    carried(Command::SubmitCode { verification_id, kind: None, method_id: None, code }).await;
+    let change = Command::ChangeEmail {
+        email: email("lovelace@example.com"),
+        password: Some(Secret::new(PASSWORD.to_owned())),
+        verification_id: Some(verification_id),
+    };
     fixture.engine.execute(account, change, &request).await.unwrap().outcome.unwrap();
     let code = mailed_code(&fixture, account).await;
     fixture.engine.execute(account, Command::VerifyEmail { code }, &request).await.unwrap().outcome.unwrap();

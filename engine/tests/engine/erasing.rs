@@ -105,3 +105,28 @@ async fn every_process_forgets_the_key_of_an_erased_account() {
     });
     assert!(forgotten.await.is_some());
 }
+
+#[tokio::test]
+async fn an_account_whose_key_is_gone_and_was_not_erased_is_unavailable() {
+    let fixture = Fixture::start().await;
+    let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
+    let other = fixture.confirmed_account("bob@example.com", PASSWORD).await;
+    let stream = StreamId::Account(account);
+    fixture.keys.erase(&stream).await.unwrap();
+    // A process that knows nothing of it yet: whatever the values decided stays undecided.
+    let beside = fixture.beside().await;
+    let gone = |error| assert!(matches!(error, engine::ExecuteError::Unavailable(_)), "{error:?}");
+    gone(beside.engine.load(account).await.unwrap_err());
+    gone(beside.engine.history(&stream, Version::NONE, 10).await.unwrap_err());
+    gone(beside.engine.account_as_of(account, beside.engine.now()).await.unwrap_err());
+    let request = beside.request(Caller::Anonymous);
+    let password = Secret::new(PASSWORD.to_owned());
+    gone(beside.engine.sign_in(&email("ada@example.com"), password, &request).await.unwrap_err());
+    // Its neighbour is none the worse, and one that was erased reads as erased.
+    assert!(beside.engine.load(other).await.is_ok());
+    let erase = Command::EraseAccount { verification_id: None };
+    let request = beside.request(Caller::Operator);
+    beside.engine.execute(other, erase, &request).await.unwrap().outcome.unwrap();
+    assert_eq!(beside.engine.load(other).await.unwrap().state.phase, Phase::Erased);
+    assert!(beside.engine.history(&StreamId::Account(other), Version::NONE, 10).await.is_ok());
+}

@@ -43,7 +43,8 @@ async fn busy_account(fixture: &Fixture) -> AccountId {
     let session = signed_in(fixture, "ada@example.com", "correct horse battery").await;
     let request = fixture.request(Caller::Session(session));
     for round in 0..12 {
-        let start = Command::StartVerification { purpose: Purpose::AddMethod, action: None, target: None };
+        let password = Some(domain::secret::Secret::new("correct horse battery".to_owned()));
+        let start = Command::StartVerification { purpose: Purpose::AddMethod, action: None, target: None, password };
         fixture.engine.execute(account, start, &request).await.unwrap().outcome.ok();
         fixture.engine.execute(account, Command::StartTotpEnrollment, &request).await.unwrap().outcome.ok();
         let (id, _) = fixture

@@ -42,7 +42,7 @@ async fn a_forgotten_password_is_reset_by_the_mailed_code() {
     let asked = asked(&fixture, "ada@example.com", "key").await;
     assert_ne!(asked.0, account.0);
     let code = mailed_code(&fixture, account).await;
-    assert_eq!(tried(&fixture, &ticket(&asked), code.expose()).await, Ok(Outcome::PasswordSet));
+    assert_eq!(tried(&fixture, &ticket(&asked), code.expose()).await, Ok(Outcome::PasswordSet { session: None }));
     signed_in(&fixture, "ada@example.com", NEW).await;
 }
 

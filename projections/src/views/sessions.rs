@@ -3,7 +3,7 @@
 
 use domain::{
     events::Event,
-    values::{Aal, Actor, Amr, MethodKind},
+    values::{Aal, Amr},
 };
 use schemas::envelope::RecordedEvent;
 
@@ -13,7 +13,7 @@ use crate::change::{Change, Param, Table, View, change};
 /// The view.
 pub static VIEW: View = View {
     name: "sessions",
-    version: 1,
+    version: 2,
     tables: &[
         Table {
             name: "sessions",
@@ -65,10 +65,7 @@ const SIGNED_IN: &str = "INSERT INTO sessions{shadow}
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (session_id) DO NOTHING";
 const SESSION_ENDED: &str = "DELETE FROM sessions{shadow} WHERE session_id = $1 AND account_id = $2";
 const ALL_SESSIONS_ENDED: &str = "DELETE FROM sessions{shadow} WHERE account_id = $1";
-const STEPPED_UP: &str = "UPDATE sessions{shadow} SET aal = 'aal2',
-        amr = amr || CASE WHEN ' ' || amr || ' ' LIKE $1 THEN '' ELSE $2 END
-            || CASE WHEN ' ' || amr || ' ' LIKE '% mfa %' THEN '' ELSE ' mfa' END
-    WHERE session_id = $3 AND account_id = $4";
+const RENEWED: &str = "UPDATE sessions{shadow} SET aal = $1, amr = $2 WHERE session_id = $3 AND account_id = $4";
 const PRUNE_TOKENS: &str = "DELETE FROM access_tokens{shadow} WHERE account_id = $1 AND expires_at <= $2";
 const TOKEN_ISSUED: &str =
     "INSERT INTO access_tokens{shadow} (access_token_id, account_id, name_box, issued_at, expires_at)
@@ -118,17 +115,11 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
         Event::SessionRevoked(e) => {
             e.session_ids.iter().map(|id| change(SESSION_ENDED, [(*id).into(), account.into()])).collect()
         }
-        // The acting session has just proved the factor that it enabled.
-        Event::MethodEnabled(e) => match recorded.metadata.actor {
-            Actor::Session { session_id } => {
-                let (pattern, proved) = match e.kind {
-                    MethodKind::Totp => ("% otp %", " otp"),
-                    MethodKind::Sms => ("% sms %", " sms"),
-                };
-                vec![change(STEPPED_UP, [pattern.into(), proved.into(), session_id.into(), account.into()])]
-            }
-            _ => Vec::new(),
-        },
+        Event::SessionRenewed(e) => {
+            let amr: Vec<&str> = e.amr.iter().copied().map(amr_name).collect();
+            let put = [aal_name(e.aal).into(), amr.join(" ").into(), e.session_id.into(), account.into()];
+            vec![change(RENEWED, put)]
+        }
         Event::AccessTokenIssued(e) => {
             let name = e
                 .name

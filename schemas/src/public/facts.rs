@@ -105,7 +105,7 @@ told! {
     MethodLocked { kind, locked_until, side };
     MethodUnlocked { kinds, cap_lifted, by } but not { reason };
     VerificationSucceeded { verification_id, purpose, kind, method_id, usable_until, needs_second_factor, side }
-        but not { totp_step };
+        but not { totp_step, good_from };
 
     SendStarted {
         order_id, account_id, verification_id, subject, channel, country, prefix, provider, attempt, ordered_at,

@@ -111,6 +111,7 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
             usable_until: at(10),
             needs_second_factor: false,
             side: Side::KnownDevices,
+            good_from: Some(Personal::Known("192.0.2.7".to_owned())),
         }
         .into(),
         TwoFactorEnabled {}.into(),

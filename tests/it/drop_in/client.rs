@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{Person, Server};
@@ -153,7 +153,8 @@ pub const YES_PRINT: &str = "y\n3\nyes\n";
 /// Someone with a personal access token, and the command line that holds it.
 pub async fn newcomer(server: &Server, name: &str) -> (Person, Vastai, String) {
     let person = Person::sign_up(server, name).await;
-    let issued = person.client.post("/v1/accounts/me/access-tokens", json!({"name": "vastai"})).await.expect(201);
+    let verification = person.verify_by_mail("issue_access_token").await;
+    let issued = person.access_token("vastai", &verification).await;
     let key = issued["token"].as_str().expect("a token").to_owned();
     let vastai = Vastai::new(server, &key);
     (person, vastai, key)

@@ -1,13 +1,14 @@
 //! Adding, changing and removing methods.
 
 use super::client::{PRINT, YES_PRINT, newcomer, with_app};
-use crate::support::{Setup, over_both_logs};
+use crate::support::{Settings, Setup, over_both_logs};
 
 over_both_logs![
     the_first_method_by_an_authenticator_app,
     the_first_method_by_sms,
     a_second_method_authorized_by_each_kind,
     names_ranks_deletions_and_fresh_codes,
+    with_the_originals_policy_email_authorizes_everything,
 ];
 
 const NUMBER: &str = "+436601234567";
@@ -67,8 +68,11 @@ async fn a_second_method_authorized_by_each_kind(setup: Setup) {
     vastai.finish_authorization(&secret, &client.code(NUMBER, 2).await);
     let second = vastai.set_up_app(&server);
     vastai.tfa(&["activate", "--secret", &second, "-l", "Second", &server.fresh_totp(&second)]).says("activated");
-    // By email, and by a backup code at once.
+    // By email only from a session that a factor began, and by a backup code at once.
+    vastai.tfa(&["auth-new", "-t", "email"]).says("A code by email only logs in.");
+    vastai.tfa(&["login", "-t", "totp", "-c", &server.fresh_totp(&app)]).says("2FA login successful!");
     let mails = person.codes_mailed_to(&client).await;
+    let vastai = vastai.without_key();
     let secret = vastai.authorize(&server, &["-t", "email"]);
     vastai.finish_authorization(&secret, &client.code(&person.email, mails + 1).await);
     vastai.tfa(&["auth-new", "-bc", &codes[0]]).says("Successfully authorized account for adding new 2FA method");
@@ -96,14 +100,36 @@ async fn names_ranks_deletions_and_fresh_codes(setup: Setup) {
     let printed = vastai.tfa_with(&["regen-codes", "-c", &code, "-id", "1"], YES_PRINT);
     let fresh = printed.says("Backup codes regenerated successfully!").backup_codes(&server);
     vastai.tfa_with(&["regen-codes", "-bc", &codes[1]], YES_PRINT).says("Invalid backup code.");
-    vastai.tfa_with(&["regen-codes", "-bc", &fresh[0]], YES_PRINT).says("Backup codes regenerated");
-    // One goes by a code by email, the last by its own.
+    let printed = vastai.tfa_with(&["regen-codes", "-bc", &fresh[0]], YES_PRINT);
+    let fresh = printed.says("Backup codes regenerated").backup_codes(&server);
+    // A code by email removes none; one goes by the other's code, the last by its own.
     let mails = person.codes_mailed_to(&client).await;
     let secret = vastai.tfa(&["send-email"]).says("Email code sent successfully!").after("Secret token: ");
     let code = client.code(&person.email, mails + 1).await;
+    let mail = client.inbox(&person.email).await.remove(0);
+    assert!(mail["subject"].as_str().unwrap().ends_with("code to sign in"), "{}", mail["subject"]);
     let arguments = ["delete", "-id", "1", "-t", "email", "-s", &secret, "-c", &code];
-    vastai.tfa_with(&arguments, "y\n").says("You have 1 2FA method remaining.");
+    vastai.tfa_with(&arguments, "y\n").says("A code by email only logs in.");
+    vastai.tfa_with(&["delete", "-id", "1", "-bc", &fresh[0]], "y\n").says("You have 1 2FA method remaining.");
     let code = server.fresh_totp(&second);
     vastai.tfa_with(&["delete", "-t", "totp", "-c", &code], "y\n").says("You have removed all 2FA methods");
     vastai.tfa(&["status"]).says("No active 2FA methods found");
+}
+
+async fn with_the_originals_policy_email_authorizes_everything(setup: Setup) {
+    let server = setup.server_with(Settings::default().with("policy.email_for_changes", "always")).await;
+    let (person, vastai, app, _) = with_app(&server, "emil").await;
+    let client = server.client();
+    let mails = person.codes_mailed_to(&client).await;
+    let secret = vastai.authorize(&server, &["-t", "email"]);
+    vastai.finish_authorization(&secret, &client.code(&person.email, mails + 1).await);
+    server.advance(29 * 60);
+    let second = vastai.set_up_app(&server);
+    vastai.tfa(&["activate", "--secret", &second, &server.fresh_totp(&second)]).says("activated");
+    let secret = vastai.tfa(&["send-email"]).says("Email code sent successfully!").after("Secret token: ");
+    let code = client.code(&person.email, mails + 2).await;
+    let arguments = ["delete", "-id", "2", "-t", "email", "-s", &secret, "-c", &code];
+    vastai.tfa_with(&arguments, "y\n").says("You have 1 2FA method remaining.");
+    let code = server.fresh_totp(&app);
+    vastai.tfa_with(&["delete", "-t", "totp", "-c", &code], "y\n").says("You have removed all 2FA methods");
 }

@@ -9,7 +9,7 @@ over_every_setup![two_factor_is_turned_on_with_an_authenticator_app,];
 async fn two_factor_is_turned_on_with_an_authenticator_app(setup: Setup) {
     let server = setup.server().await;
     let watcher = Watcher::new(&server);
-    let person = Person::sign_up(&server, "ada").await;
+    let mut person = Person::sign_up(&server, "ada").await;
     assert_eq!(
         watcher.since(&person.account, 0).await,
         ["AccountRegistered", "VerificationStarted", "CodeIssued", "EmailVerified", "SignedIn"]
@@ -53,8 +53,19 @@ async fn two_factor_is_turned_on_with_an_authenticator_app(setup: Setup) {
     }
     assert_eq!(
         watcher.since(&person.account, mark).await,
-        ["TotpEnrollmentStarted", "CodeRejected", "MethodEnabled", "TwoFactorEnabled", "RecoveryCodesGenerated"]
+        [
+            "TotpEnrollmentStarted",
+            "CodeRejected",
+            "MethodEnabled",
+            "TwoFactorEnabled",
+            "RecoveryCodesGenerated",
+            "SessionRenewed"
+        ]
     );
+    // The session has risen, and has another token from then on.
+    assert_eq!(enabled["aal"], "aal2");
+    person.client.get("/v1/accounts/me/methods").await.refused(401, "unauthenticated");
+    person.go_on_with(&enabled);
 
     // Read models: the owner's, and the security team's.
     let methods = person.client.get("/v1/accounts/me/methods").await.expect(200);

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use domain::{
-    ids::{AccountId, MethodId, VerificationId},
+    ids::{AccessTokenId, AccountId, MethodId, SessionId, VerificationId},
     secret::from_hex,
-    values::{Channel, Purpose},
+    values::{Channel, Credential, Purpose},
 };
 use proptest::prelude::*;
 
@@ -59,11 +59,13 @@ fn one_time_codes_never_change() {
 #[test]
 fn offered_keys_and_handles_of_enrollments_never_change() {
     let id: uuid::Uuid = "0197a0b1-c2d3-7e4f-8a9b-0c1d2e3f4a5b".parse().unwrap();
-    let offered = key().offered_totp_key(AccountId(id), MethodId(3), 997_512);
-    assert_eq!(offered.to_base32(), "VOT5IOMS6GWNPJPZBCBQMO6Y46KB3YHN");
-    for (method, half_hour) in [(2, 997_512), (3, 997_511)] {
-        assert_ne!(key().offered_totp_key(AccountId(id), MethodId(method), half_hour), offered);
-    }
+    let offered = |credential, ends| key().offered_totp_key(AccountId(id), credential, [7; 16], ends);
+    let (token, session) = (Credential::AccessToken(AccessTokenId(id)), Credential::Session(SessionId(id)));
+    let known = "A4DQOBYHA4DQOBYHA4DQOBYHA5VQK7CA6Y6WDL5AWGXWVEYL3UJA";
+    assert_eq!(offered(token, 1_795_521_600).to_base32(), known);
+    assert_ne!(offered(token, 1_795_521_601).expose()[20..], offered(token, 1_795_521_600).expose()[20..]);
+    assert_ne!(offered(session, 1_795_521_600), offered(token, 1_795_521_600));
+    assert_eq!(offered(token, 1).expose()[..16], [7; 16]);
     let handle = key().enrollment_handle(VerificationId(id));
     let known = "5757e5c8055521ba1c87225521239f05b1edcf7d129102ba29303355303cdae1";
     assert_eq!(domain::secret::to_hex(handle.expose()), known);

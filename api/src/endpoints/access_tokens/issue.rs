@@ -15,8 +15,8 @@ use crate::{
 
 pub(crate) const ABOUT: About = About {
     access: Access::Account,
-    kind: Kind::Command,
-    problems: &[Code::EmailNotVerified, Code::VerificationRequired, Code::Conflict, Code::RateLimited],
+    kind: Kind::Authorized,
+    problems: &[Code::EmailNotVerified, Code::Conflict, Code::RateLimited],
 };
 
 /// A token to be.
@@ -44,6 +44,8 @@ pub(crate) struct Issued {
 }
 
 /// Issue an access token
+///
+/// Needs a verification for `issue_access_token`, and with two-factor authentication on a session of level `aal2`.
 #[utoipa::path(post, path = "/v1/accounts/{account}/access-tokens", operation_id = "issue_access_token",
     tag = "sessions", request_body = Request,
     responses((status = 201, description = "The token, shown once.", body = Issued)))]
@@ -52,7 +54,10 @@ pub(crate) async fn handler(
     account: OnAccount,
     incoming: Incoming<Request>,
 ) -> Result<Answer<Issued>, Problem> {
-    let command = Command::IssueAccessToken { name: field("name", FreeText::parse(&incoming.body.name))? };
+    let command = Command::IssueAccessToken {
+        name: field("name", FreeText::parse(&incoming.body.name))?,
+        verification_id: incoming.verification()?.map(|named| named.id),
+    };
     let executed = app.engine.execute(account.id, command, &incoming.request(&app, account.caller)?).await?;
     let (issued, reached) = told!(
         executed, "issue_access_token", Outcome::AccessTokenIssued { access_token_id, secret, expires_at } => {

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     endpoint::{About, Access, Kind},
-    extract::{Incoming, MethodNumber, OnAccount, entered_code, field},
+    extract::{Answers, Incoming, MethodNumber, OnAccount, entered_code, field},
     problem::{Code, Problem},
-    shapes::{Answer, MethodShape, Shown, told},
+    shapes::{Answer, MethodShape, SessionShape, Shown, SignedIn, told},
     state::App,
 };
 
@@ -50,11 +50,16 @@ pub(crate) struct Enabled {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     recovery_codes: Option<Vec<Shown>>,
+    /// For the first one, the acting session under its new token; the old one ends.
+    #[serde(flatten)]
+    #[schema(value_type = SignedIn)]
+    session: Option<SessionShape>,
 }
 
 /// Enable a method
 ///
-/// Needs a completed verification for `add_method` of the same credential, and uses it up. Other sessions end.
+/// Needs a completed verification for `add_method` of the same credential, and uses it up. Other sessions and access
+/// tokens end, but for the access token that the acting session was begun with.
 #[utoipa::path(post, path = "/v1/accounts/{account}/methods/{id}/enable", operation_id = "enable_method",
     tag = "methods", request_body = Request,
     responses((status = 200, description = "The method can be used.", body = Enabled)))]
@@ -66,10 +71,15 @@ pub(crate) async fn handler(
 ) -> Result<Answer<Enabled>, Problem> {
     let label = incoming.body.label.as_deref().map(Label::parse).transpose();
     let code = entered_code("code", &incoming.body.code)?;
-    let command = Command::EnableMethod { method_id, code, label: field("label", label)? };
-    let executed = app.engine.execute(account.id, command, &incoming.request(&app, account.caller)?).await?;
-    let (enabled, reached) = told!(executed, "enable_method", Outcome::MethodEnabled { method, recovery_codes } => {
-        Enabled { method: method.into(), recovery_codes }
-    });
+    let command = Command::EnableMethod { method_id, code, label: field("label", label)?, raises_session: true };
+    let request = incoming.request_for(&app, account.caller, Answers::SessionToken)?;
+    let executed = app.engine.execute(account.id, command, &request).await?;
+    let (enabled, reached) = told!(
+        executed, "enable_method", Outcome::MethodEnabled { method, recovery_codes, session } => Enabled {
+            method: method.into(),
+            recovery_codes,
+            session: session.map(|session| SessionShape::new(account.id, session)),
+        }
+    );
     Ok(Answer::ok(enabled).after(reached))
 }

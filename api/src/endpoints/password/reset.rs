@@ -97,7 +97,7 @@ pub(crate) async fn handler(
     };
     let request = incoming.request(&app, Caller::Verification(verification_id))?;
     let executed = app.engine.reset_password(&ticket, attempt, &request).await?;
-    let told = || Ok(told!(executed, "reset_password", Outcome::PasswordSet => ()));
+    let told = || Ok(told!(executed, "reset_password", Outcome::PasswordSet { .. } => ()));
     let ((), reached) = told().map_err(|problem: Problem| problem.naming("password", "new_password"))?;
     Ok(Answer::done(reached))
 }

@@ -15,9 +15,9 @@ use crate::{
     endpoint::{About, Access, Kind},
     extract::{Answers, Incoming, OnVerification, entered_code},
     problem::{Code, Problem},
-    shapes::{Answer, SessionShape, told},
+    shapes::{Answer, SessionShape, SignedIn, told},
     state::App,
-    words::{AalWord, AmrWord, FactorKindWord, StatusWord},
+    words::{FactorKindWord, StatusWord},
 };
 
 pub(crate) const ABOUT: About = About {
@@ -60,36 +60,13 @@ pub(crate) struct Attempted {
     /// The verification may be used until then.
     #[schema(value_type = String, format = DateTime)]
     usable_until: Timestamp,
-    /// For a sign-in, the session.
+    /// For a sign-in, the session; for one that raised the acting session, that session under its new token.
     #[serde(flatten)]
     #[schema(value_type = SignedIn)]
     session: Option<SessionShape>,
     /// After a recovery code, how many are left.
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery_codes_remaining: Option<u32>,
-}
-
-/// What an optional [`SessionShape`] is to the OpenAPI document: its fields, for a sign-in.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes a session, never built")]
-struct SignedIn {
-    /// The account.
-    account_id: Option<uuid::Uuid>,
-    /// The session.
-    session_id: Option<uuid::Uuid>,
-    /// The bearer token of the session, told once.
-    session_token: Option<String>,
-    /// Its assurance level.
-    #[schema(value_type = Option<AalWord>)]
-    aal: Option<String>,
-    /// How it was proved.
-    #[schema(value_type = Option<Vec<AmrWord>>)]
-    amr: Option<Vec<String>>,
-    /// Its absolute end.
-    #[schema(format = DateTime)]
-    expires_at: Option<String>,
-    /// Unused this many seconds, it ends.
-    idle_timeout: Option<u32>,
 }
 
 /// Try a code

@@ -5,6 +5,7 @@ use domain::{
     commands::Command,
     ids::{AccountId, MethodId},
     outcome::Outcome,
+    secret::SecretText,
     values::{Caller, FreeText, Purpose},
 };
 use serde::Deserialize;
@@ -23,6 +24,7 @@ pub(crate) const ABOUT: About = About {
     kind: Kind::Command,
     problems: &[
         Code::EmailNotVerified,
+        Code::WrongCredentials,
         Code::Forbidden,
         Code::NotFound,
         Code::Conflict,
@@ -36,7 +38,8 @@ pub(crate) const ABOUT: About = About {
 #[serde(deny_unknown_fields)]
 #[schema(as = StartVerification)]
 pub(crate) struct Request {
-    /// `sign_in`, `add_method`, `disable_method`, `regenerate_recovery_codes`, `erase_account` or `step_up`.
+    /// `sign_in` (a session of level `aal1` raises itself by it), `add_method`, `disable_method`,
+    /// `regenerate_recovery_codes`, `change_email`, `issue_access_token`, `erase_account` or `step_up`.
     #[schema(value_type = PurposeWord)]
     purpose: Purpose,
     /// The account (API clients).
@@ -47,6 +50,10 @@ pub(crate) struct Request {
     /// The method it is about; the verification then authorizes that one alone.
     #[schema(value_type = Option<u32>)]
     method_id: Option<MethodId>,
+    /// The password. A change of an account without methods needs it, unless the session's own was typed in the last
+    /// 10 minutes, or an access token or an API client adds the first method.
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<SecretText>,
 }
 
 /// Start a verification
@@ -67,8 +74,12 @@ pub(crate) async fn handler(
         (None, _) => body.account_id.ok_or_else(|| Problem::invalid("account_id", "is required"))?,
     };
     let action = body.action.as_deref().map(FreeText::parse).transpose();
-    let command =
-        Command::StartVerification { purpose: body.purpose, action: field("action", action)?, target: body.method_id };
+    let command = Command::StartVerification {
+        purpose: body.purpose,
+        action: field("action", action)?,
+        target: body.method_id,
+        password: body.password.clone(),
+    };
     let request = incoming.request(&app, bearer.caller.clone())?;
     let executed = app.engine.execute(account, command, &request).await?;
     let (verification, reached) = told!(executed, "start_verification", Outcome::VerificationStarted(started) => {

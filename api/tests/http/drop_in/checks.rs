@@ -14,8 +14,7 @@ async fn login(person: &Person<'_>, body: Value) -> crate::server::Answer {
 async fn signing_in_by_each_kind_gives_a_session_key() {
     let server = Server::start().await;
     let mut anna = with_app(&server).await.with_phone().await;
-    let token = anna.post("/v1/accounts/me/access-tokens").json(&json!({"name": "cli"})).send().await.is(201);
-    anna.session = token.text_at("/token");
+    anna.session = anna.key().await;
     let by_app = login(&anna, json!({"tfa_method": "totp", "code": anna.fresh_totp()})).await.is(200);
     assert!(by_app.text_at("/session_key").starts_with("cs_session_"));
     assert_eq!((&by_app.json["email"], &by_app.json["tfa_status"]), (&json!("ada@example.com"), &json!("enabled")));
@@ -34,16 +33,21 @@ async fn signing_in_by_each_kind_gives_a_session_key() {
     let by_backup_code = login(&anna, json!({"backup_code": anna.recovery_codes[0]})).await.is(200);
     assert_eq!(by_backup_code.json["backup_codes_remaining"], 9);
     login(&anna, json!({"backup_code": anna.recovery_codes[0]})).await.fails(401, "invalid_backup_code");
-    // The session works as a key, and a login with it refreshes it.
+    // The session works as a key, and a login with it gives it another key: the old one is dead.
     anna.session = session.clone();
     let again = login(&anna, json!({"tfa_method": "totp", "code": anna.fresh_totp()})).await.is(200);
-    assert_eq!(again.text_at("/session_key"), session);
+    assert_ne!(again.text_at("/session_key"), session);
+    anna.get("/v1/accounts/me").send().await.refuses(401, "unauthenticated");
+    anna.session = again.text_at("/session_key");
+    let sessions = anna.get("/v1/accounts/me").send().await.is(200);
+    assert_eq!(sessions.json["two_factor_enabled"], true);
 }
 
 #[tokio::test]
 async fn the_last_backup_code_leaves_zero_and_the_field_is_there() {
     let server = Server::start().await;
-    let anna = with_app(&server).await;
+    let mut anna = with_app(&server).await;
+    anna.session = anna.key().await;
     for (used, code) in anna.recovery_codes.iter().enumerate() {
         let answer = login(&anna, json!({"backup_code": code})).await.is(200);
         assert_eq!(answer.json["backup_codes_remaining"], 9 - used);
@@ -91,9 +95,62 @@ async fn a_method_is_deleted_with_a_check_in_the_body() {
 }
 
 #[tokio::test]
-async fn a_code_by_email_deletes_the_method_it_names() {
+async fn a_code_by_email_logs_in_and_does_nothing_else() {
     let server = Server::start().await;
+    let mut anna = with_app(&server).await;
+    anna.session = anna.key().await;
+    let secret = anna.tfa("POST", "email/", json!({})).await.is(200).secret();
+    let code = anna.sent(Channel::Email).await;
+    for code in [code.clone(), another(&code)] {
+        let body = json!({"tfa_method": "email", "code": code, "secret": secret, "target_id": 1});
+        for (method, path) in [("DELETE", ""), ("PUT", "regen-backup-codes/"), ("PUT", "authorize-new-method/")] {
+            let refused = anna.tfa(method, path, body.clone()).await.fails(400, "invalid_tfa_method");
+            assert!(refused.json.get("fail_count").is_none(), "nothing is counted");
+            assert!(refused.json["msg"].as_str().unwrap().contains("vastai tfa login"), "{}", refused.text);
+        }
+    }
+    // The check itself is refused, and no mail is sent.
+    server.fixture.clock.advance(Seconds(60));
+    let before = server.fixture.engine.load(anna.account.parse().unwrap()).await.unwrap().version;
+    let refused = anna.tfa("POST", "authorize-new-method/", json!({"tfa_method": "email"})).await;
+    let refused = refused.fails(400, "invalid_tfa_method");
+    assert!(refused.json["msg"].as_str().unwrap().contains("backup code"), "{}", refused.text);
+    assert_eq!(server.fixture.engine.load(anna.account.parse().unwrap()).await.unwrap().version, before);
+    // The secret stays good for the login.
+    let body = json!({"tfa_method": "email", "code": code, "secret": secret});
+    let session = login(&anna, body).await.is(200).text_at("/session_key");
+    assert!(session.starts_with("cs_session_"));
+}
+
+#[tokio::test]
+async fn a_session_that_a_factor_began_lately_adds_a_method_by_email() {
+    let server = Server::start().await;
+    let mut anna = with_app(&server).await;
+    anna.session = anna.key().await;
+    let logged_in = login(&anna, json!({"tfa_method": "totp", "code": anna.fresh_totp()})).await.is(200);
+    anna.session = logged_in.text_at("/session_key");
+    let start = || anna.tfa("POST", "authorize-new-method/", json!({"tfa_method": "email"}));
+    let secret = start().await.is(200).secret();
+    let body = json!({"secret": secret, "code": anna.sent(Channel::Email).await});
+    anna.tfa("PUT", "authorize-new-method/", body).await.says("Authorization successful.");
+    // For a day, and for nothing else.
+    server.fixture.clock.advance(Seconds::hours(23));
+    start().await.is(200);
+    server.fixture.clock.advance(Seconds::hours(1));
+    start().await.fails(400, "invalid_tfa_method");
+}
+
+#[tokio::test]
+async fn with_the_originals_policy_email_authorizes_everything() {
+    let mut options = engine::testing::FixtureOptions::default();
+    options.policy.email_for_changes = domain::policy::EmailForChanges::Always;
+    let server = Server::with(options, api::ApiConfig::default()).await;
     let anna = with_app(&server).await;
+    let secret = anna.tfa("POST", "authorize-new-method/", json!({"tfa_method": "email"})).await.is(200).secret();
+    let body = json!({"secret": secret, "code": anna.sent(Channel::Email).await});
+    anna.tfa("PUT", "authorize-new-method/", body).await.says("Authorization successful.");
+    server.fixture.clock.advance(Seconds::minutes(29));
+    assert_eq!(anna.tfa("GET", "status/", json!({})).await.json["new_method_authorized"], true);
     let secret = anna.tfa("POST", "email/", json!({})).await.is(200).secret();
     let code = anna.sent(Channel::Email).await;
     let body = |target: Value| json!({"tfa_method": "email", "code": code, "secret": secret, "target_id": target});
@@ -141,8 +198,8 @@ async fn a_later_method_is_authorized_by_each_kind() {
     start(json!({"tfa_method_id": 9})).await.fails(400, "tfa_method_not_configured");
     // The check that any code was asked for without a purpose authorizes too.
     server.fixture.clock.advance(Seconds(60));
-    let open = anna.tfa("POST", "email/", json!({})).await.is(200).secret();
-    finish(json!({"secret": open, "code": anna.sent(Channel::Email).await})).await.is(200);
+    let open = anna.tfa("POST", "sms/", json!({})).await.is(200).secret();
+    finish(json!({"secret": open, "code": anna.sent(Channel::Sms).await})).await.is(200);
     finish(json!({"code": "123456"})).await.fails(400, "missing_params");
     finish(json!({"secret": open})).await.fails(400, "missing_auth_value");
     finish(json!({"secret": "nonsense", "code": "123456"})).await.fails(400, "no_pending_authorization");

@@ -20,9 +20,10 @@ async fn the_first_method_by_an_authenticator_app() {
     // A key may be had before, and it is not stored.
     let offer = anna.tfa("POST", "totp-setup/", json!({})).await.is(200);
     let secret = offer.text_at("/secret");
-    assert_eq!(secret.len(), 32);
+    assert_eq!(secret.len(), 52, "32 bytes: what is random, the end and a tag");
     assert!(offer.text_at("/provisioning_uri").contains(&secret));
-    assert_eq!(anna.tfa("POST", "totp-setup/", json!({})).await.text_at("/secret"), secret);
+    let other = anna.tfa("POST", "totp-setup/", json!({})).await.text_at("/secret");
+    assert!(other != secret && other[..20] != secret[..20], "every call hands out another key");
     let confirm = |code: &str| json!({"tfa_method": "totp", "code": code, "secret": secret, "label": "App"});
     let totp = server.totp(&secret);
     anna.tfa("POST", "confirm-new/", confirm(&totp)).await.fails(403, "authorization_required");
@@ -64,9 +65,60 @@ async fn a_key_of_ones_own_choosing_or_of_another_account_is_not_taken() {
         anna.tfa("POST", "confirm-new/", body).await.fails(400, "challenge_not_found");
     }
     let late = anna.tfa("POST", "totp-setup/", json!({})).await.text_at("/secret");
-    server.fixture.clock.advance(Seconds::minutes(29));
+    server.fixture.clock.advance(Seconds::minutes(9));
     let body = |secret: &str| json!({"tfa_method": "totp", "code": server.totp(secret), "secret": secret});
     anna.tfa("POST", "confirm-new/", body(&late)).await.is(200);
+}
+
+#[tokio::test]
+async fn an_authorization_is_good_where_it_was_completed_and_for_ten_minutes() {
+    let server = Server::start().await;
+    let anna = with_app(&server).await;
+    let authorized = |peer: &'static str| {
+        let call = anna.get("/api/v0/tfa/status/").peer(peer);
+        async move { call.send().await.is(200).json["new_method_authorized"].clone() }
+    };
+    anna.authorized().await;
+    assert_eq!(authorized("127.0.0.1:9").await, true);
+    assert_eq!(authorized("203.0.113.9:9").await, false);
+    let thiefs = anna.tfa("POST", "totp-setup/", json!({})).await.text_at("/secret");
+    let body = json!({"tfa_method": "totp", "code": server.totp(&thiefs), "secret": thiefs});
+    let elsewhere = anna.post("/api/v0/tfa/confirm-new/").peer("203.0.113.9:9").json(&body).send().await;
+    elsewhere.fails(403, "authorization_required");
+    let over_v1 = anna.post("/v1/accounts/me/methods/sms").peer("203.0.113.9:9").json(&json!({"phone_number": OTHER}));
+    over_v1.send().await.refuses(403, "verification_required");
+    server.fixture.clock.advance(Seconds::minutes(10));
+    assert_eq!(authorized("127.0.0.1:9").await, false);
+    anna.authorized().await;
+    let own = anna.tfa("POST", "totp-setup/", json!({})).await.text_at("/secret");
+    let body = json!({"tfa_method": "totp", "code": server.totp(&own), "secret": own});
+    anna.tfa("POST", "confirm-new/", body).await.is(200);
+}
+
+#[tokio::test]
+async fn confirming_a_method_leaves_the_session_and_its_level_as_they_are() {
+    let server = Server::start().await;
+    let anna = server.person("anna@example.com").await;
+    let started = anna.tfa("POST", "authorize-new-method/", json!({})).await.is(200);
+    let body = json!({"secret": started.json["secret"], "code": anna.sent(Channel::Email).await});
+    anna.tfa("PUT", "authorize-new-method/", body).await.is(200);
+    let secret = anna.tfa("POST", "totp-setup/", json!({})).await.text_at("/secret");
+    let body = json!({"tfa_method": "totp", "code": server.totp(&secret), "secret": secret});
+    anna.tfa("POST", "confirm-new/", body).await.is(200);
+    let sessions = anna.get("/v1/accounts/me/sessions").send().await.is(200);
+    assert_eq!(sessions.json["items"][0]["aal"], "aal1");
+}
+
+#[tokio::test]
+async fn a_session_whose_password_is_old_signs_in_again_before_its_first_method() {
+    let server = Server::start().await;
+    let anna = server.person("anna@example.com").await;
+    server.fixture.clock.advance(Seconds::minutes(10));
+    let refused = anna.tfa("POST", "authorize-new-method/", json!({})).await.fails(403, "authorization_required");
+    assert!(refused.json["msg"].as_str().unwrap().contains("password"), "{}", refused.text);
+    let key = anna.access_token("cli").await.is(201).text_at("/token");
+    let by_key = server.post("/api/v0/tfa/authorize-new-method/").bearer(&key).json(&json!({}));
+    by_key.send().await.is(200);
 }
 
 #[tokio::test]

@@ -27,6 +27,12 @@ impl Person<'_> {
         self.server.fixture.clock.advance(Seconds(60));
         self.server.totp(&self.totp)
     }
+    /// An access token: the key of the contract's clients.
+    pub async fn key(&self) -> String {
+        let id = self.verified("issue_access_token").await;
+        let call = self.post("/v1/accounts/me/access-tokens").header("countersign-verification", &id);
+        call.json(&json!({"name": "cli"})).send().await.is(201).text_at("/token")
+    }
     /// Authorized by the app to add a method.
     pub async fn authorized(&self) {
         let started = self.tfa("POST", "authorize-new-method/", json!({"tfa_method": "totp"})).await.is(200);

@@ -1,0 +1,4 @@
+//! Attacks on the running server that worked once, each beside the owner's own way, which still does.
+
+mod proofs;
+mod secrets_to_be;

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AccessTokenId, AccountId, MethodId, SessionId, VerificationId},
     outcome::MethodView,
+    policy::Policy,
     secret::TokenHash,
-    state::{Account, Device, Phase, Session, Verification},
+    state::{Account, Device, Phase, Session, Tallies, Verification},
     time::Timestamp,
-    values::{Caller, Credential, Purpose},
+    values::{Caller, Credential, Purpose, Side},
 };
 
 /// What a bearer token says it is.
@@ -41,7 +42,7 @@ pub struct AccountSummary {
     pub methods: u32,
     /// How many recovery codes are left.
     pub recovery_codes_remaining: u32,
-    /// Whether the cap stops TOTP, SMS and email.
+    /// Whether the cap stops TOTP, SMS and email, for known devices or for everybody else.
     pub account_locked: bool,
     /// When it was registered.
     pub registered_at: Timestamp,
@@ -107,11 +108,11 @@ impl Account {
         self.sessions.get(&id)
     }
 
-    /// A method as its owner sees it.
-    pub fn method_view(&self, id: MethodId, now: Timestamp) -> Option<MethodView> {
+    /// A method as someone of this side sees it.
+    pub fn method_view(&self, id: MethodId, side: Side, now: Timestamp) -> Option<MethodView> {
         let method = self.methods.get(&id)?;
         let kind = method.kind();
-        let lock = self.locks.of(kind.factor()).copied().unwrap_or_default();
+        let lock = self.tallies.of(side).locks.of(kind.factor()).copied().unwrap_or_default();
         Some(MethodView {
             id,
             kind,
@@ -129,8 +130,8 @@ impl Account {
     }
 
     /// All methods, by number.
-    pub fn methods_view(&self, now: Timestamp) -> Vec<MethodView> {
-        self.methods.keys().filter_map(|id| self.method_view(*id, now)).collect()
+    pub fn methods_view(&self, side: Side, now: Timestamp) -> Vec<MethodView> {
+        self.methods.keys().filter_map(|id| self.method_view(*id, side, now)).collect()
     }
 
     /// Whether this credential may add a method now.
@@ -140,7 +141,7 @@ impl Account {
     }
 
     /// The account at a glance; `None` when there is none.
-    pub fn summary(&self, now: Timestamp) -> Option<AccountSummary> {
+    pub fn summary(&self, policy: &Policy, now: Timestamp) -> Option<AccountSummary> {
         if !self.exists(now) {
             return None;
         }
@@ -152,7 +153,7 @@ impl Account {
             two_factor_since: self.two_factor_since,
             methods: u32::try_from(self.methods.len()).unwrap_or(u32::MAX),
             recovery_codes_remaining: self.recovery.as_ref().map_or(0, super::super::state::RecoverySet::remaining),
-            account_locked: self.account_locked,
+            account_locked: Tallies::SIDES.iter().any(|side| self.is_capped(*side, policy, now)),
             registered_at: self.registered_at.unwrap_or(now),
         })
     }

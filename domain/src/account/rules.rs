@@ -171,11 +171,12 @@ impl Rules<'_> {
         }
     }
 
-    /// Ends all sessions but the acting one.
-    pub(super) fn end_other_sessions(&self, acting: Option<Credential>, reason: RevocationReason) -> Option<Event> {
+    /// Ends all sessions but the acting one, and what made their devices known.
+    pub(super) fn end_other_sessions(&self, acting: Option<Credential>, reason: RevocationReason) -> Vec<Event> {
         let session_ids: Vec<SessionId> =
             self.state.sessions.keys().copied().filter(|id| acting != Some(Credential::Session(*id))).collect();
-        (!session_ids.is_empty()).then(|| SessionRevoked { session_ids, reason }.into())
+        let sessions = (!session_ids.is_empty()).then(|| SessionRevoked { session_ids, reason }.into());
+        sessions.into_iter().chain(self.forget_other_devices(acting, reason)).collect()
     }
 
     /// Ends all access tokens but the acting one.

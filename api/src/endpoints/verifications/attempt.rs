@@ -90,6 +90,10 @@ struct SignedIn {
     expires_at: Option<String>,
     /// Unused this many seconds, it ends.
     idle_timeout: Option<u32>,
+    /// The device's token, told once: to be sent back in the header `Countersign-Device`. It opens nothing.
+    device_token: Option<String>,
+    /// Too many wrong ones suspended the recovery codes that were brought from another system: make new ones.
+    recovery_codes_suspended: Option<bool>,
 }
 
 /// Try a code

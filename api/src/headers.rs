@@ -12,6 +12,8 @@ pub const POSITION: HeaderName = HeaderName::from_static("countersign-position")
 pub const MIN_POSITION: HeaderName = HeaderName::from_static("countersign-min-position");
 /// The verification that authorizes a command.
 pub const VERIFICATION: HeaderName = HeaderName::from_static("countersign-verification");
+/// The device that a sign-in made known: it says whose wrong codes are counted where, and opens nothing.
+pub const DEVICE: HeaderName = HeaderName::from_static("countersign-device");
 /// Ties a request to its log lines and events.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Who the proxies say is asking.

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     endpoint::Endpoints,
     endpoints::{
-        access_tokens, accounts, api_keys, audit, dev, email, health, introspect, methods, password, receipts,
+        access_tokens, accounts, api_keys, audit, dev, devices, email, health, introspect, methods, password, receipts,
         recovery_codes, security, sessions, sign_in, sign_out, verifications,
     },
     problem::Document,
@@ -59,6 +59,8 @@ pub(crate) fn endpoints() -> (Router<App>, OpenApi) {
         recovery_codes::regenerate,
         sessions::list,
         sessions::revoke,
+        devices::list,
+        devices::forget,
         access_tokens::list,
         access_tokens::issue,
         access_tokens::revoke,
@@ -103,7 +105,7 @@ fn document() -> OpenApi {
         ("verifications", "A check of who is there, for one purpose."),
         ("methods", "Authenticator apps and phone numbers."),
         ("recovery codes", "Ten codes for the day the phone is lost."),
-        ("sessions", "Sessions and personal access tokens."),
+        ("sessions", "Sessions, personal access tokens and known devices."),
         ("security", "What security teams ask, and what support may do."),
         ("audit", "The history: listed, streamed, replayed."),
         ("gateways", "What gateways tell of the messages that they took."),

@@ -7,7 +7,10 @@ use axum::{
 };
 use domain::{
     ids::{AccountId, MethodId, SessionId},
-    outcome::{self, CodeSent, MethodView, OfferedMethod, StartedVerification, VerificationStatus, VerificationView},
+    outcome::{
+        self, CodeSent, MethodView, OfferedMethod, RememberedDevice, StartedVerification, VerificationStatus,
+        VerificationView,
+    },
     secret::SecretText,
     time::{Seconds, Timestamp},
     values::{Aal, Amr, Caller, FactorKind, MethodKind, Purpose},
@@ -146,13 +149,41 @@ pub(crate) struct SessionShape {
     /// Unused this many seconds, it ends.
     #[schema(value_type = u32)]
     pub idle_timeout: Seconds,
+    /// The device's token, told once: to be sent back in the header `Countersign-Device`. It opens nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub device_token: Option<Shown>,
+    /// Too many wrong ones suspended the recovery codes that were brought from another system: make new ones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(value_type = Option<bool>)]
+    pub recovery_codes_suspended: bool,
 }
 
 impl SessionShape {
     pub fn new(account: AccountId, session: outcome::SignedIn) -> Self {
-        let outcome::SignedIn { session_id, secret, aal, amr, expires_at, idle_timeout } = session;
-        let token = Token { kind: TokenKind::Session, stream: account.0, id: session_id.0, secret };
-        Self { account_id: account, session_id, session_token: token.encode(), aal, amr, expires_at, idle_timeout }
+        let outcome::SignedIn {
+            session_id,
+            secret,
+            aal,
+            amr,
+            expires_at,
+            idle_timeout,
+            device,
+            recovery_codes_suspended,
+        } = session;
+        let token = |kind, id, secret| Token { kind, stream: account.0, id, secret }.encode();
+        let remembered = |device: RememberedDevice| token(TokenKind::Device, device.device_id.0, device.secret);
+        Self {
+            account_id: account,
+            session_id,
+            session_token: token(TokenKind::Session, session_id.0, secret),
+            aal,
+            amr,
+            expires_at,
+            idle_timeout,
+            device_token: device.map(remembered),
+            recovery_codes_suspended,
+        }
     }
 }
 
@@ -177,6 +208,10 @@ pub(crate) struct SignedIn {
     expires_at: Option<String>,
     /// Unused this many seconds, it ends.
     idle_timeout: Option<u32>,
+    /// The device's token, told once: to be sent back in the header `Countersign-Device`. It opens nothing.
+    device_token: Option<String>,
+    /// Too many wrong ones suspended the recovery codes that were brought from another system: make new ones.
+    recovery_codes_suspended: Option<bool>,
 }
 
 /// A code that was sent.

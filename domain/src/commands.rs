@@ -4,7 +4,7 @@ use zeroize::Zeroize;
 
 use crate::{
     events::{ImportedMethod, TotpAlgorithm},
-    ids::{AccessTokenId, AccountId, MethodId, SessionId, VerificationId},
+    ids::{AccessTokenId, AccountId, DeviceId, MethodId, SessionId, VerificationId},
     secret::{Secret, SecretText},
     values::{
         Channel, EmailAddress, EnteredCode, FactorKind, FreeText, Label, PasswordHash, PhoneNumber, Purpose, TotpSecret,
@@ -52,6 +52,11 @@ pub enum Command {
     RevokeSession {
         /// Which.
         session_id: SessionId,
+    },
+    /// Make a device that the account knows a stranger's again.
+    ForgetDevice {
+        /// Which.
+        device_id: DeviceId,
     },
     /// Issue a personal access token.
     IssueAccessToken {

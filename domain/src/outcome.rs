@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     events::TotpAlgorithm,
-    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, MethodId, SessionId, VerificationId},
+    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, DeviceId, MethodId, SessionId, VerificationId},
     secret::{Secret, TokenSecret},
     time::{Seconds, Timestamp},
     values::{Aal, Amr, EmailAddress, FactorKind, MethodKind, Purpose, TotpSecret},
@@ -159,6 +159,23 @@ pub struct SignedIn {
     pub expires_at: Timestamp,
     /// Unused this long, it ends.
     pub idle_timeout: Seconds,
+    /// The device that the sign-in made known.
+    #[serde(default)]
+    pub device: Option<RememberedDevice>,
+    /// Whether too many wrong ones suspended the imported recovery codes: it is time for new ones.
+    #[serde(default)]
+    pub recovery_codes_suspended: bool,
+}
+
+/// A device that the account knows from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedDevice {
+    /// The device.
+    pub device_id: DeviceId,
+    /// The random part of its token.
+    pub secret: TokenSecret,
+    /// It is a stranger's again then.
+    pub expires_at: Timestamp,
 }
 
 /// A verification that was started.

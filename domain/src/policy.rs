@@ -39,6 +39,22 @@ pub struct Policy {
     pub recovery_code_attempts: u32,
     /// Wrong codes in a row over TOTP, SMS and email that stop those three. 100 (NIST SP 800-63B, 5.2.2).
     pub account_cap: u32,
+    /// By so many a day falls that count for who is not on a known device. 10.
+    pub account_cap_falls_per_day: u32,
+    /// Wrong recovery codes of an imported set that are borne in an hour, per side. 5; more than 32 is no limit.
+    pub imported_code_attempts_hour: u32,
+    /// Wrong recovery codes in a row that suspend an imported set, per side. 20.
+    pub imported_codes_suspended_after: u32,
+    /// A known device is a stranger's again after this. 1 year.
+    pub device_lives: Seconds,
+    /// Known devices per account; the one that was not used for longest gives way. 20.
+    pub devices: u32,
+    /// Sign-ins per account and hour. 120.
+    pub sign_ins_per_account_hour: u32,
+    /// Other checks that a credential begins, per account and hour. 600.
+    pub checks_per_account_hour: u32,
+    /// Labels, choices of the primary method, passwords and enrollments begun, per account and hour. 60.
+    pub changes_per_account_hour: u32,
     /// A pending verification lives this long. 15 minutes.
     pub verification_lives: Seconds,
     /// A completed verification may be used this long. 10 minutes.
@@ -112,6 +128,14 @@ impl Default for Policy {
             lock_lasts: Seconds::minutes(15),
             recovery_code_attempts: 5,
             account_cap: 100,
+            account_cap_falls_per_day: 10,
+            imported_code_attempts_hour: 5,
+            imported_codes_suspended_after: 20,
+            device_lives: Seconds::days(365),
+            devices: 20,
+            sign_ins_per_account_hour: 120,
+            checks_per_account_hour: 600,
+            changes_per_account_hour: 60,
             verification_lives: Seconds::minutes(15),
             verification_fresh: Seconds::minutes(10),
             authorization_lives: Seconds::minutes(30),

@@ -1,6 +1,9 @@
 //! The state of one account, as its events make it. It holds what the rules ask about and nothing else;
 //! what ended more than 24 hours before the last event is dropped.
 
+mod growth;
+mod tallies;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     commands::TotpParameters,
     events::{AskedWith, RecoveryCodeHashes},
-    ids::{AccessTokenId, AccountId, AccountNumber, MethodId, SessionId, VerificationId},
+    ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, DeviceId, MethodId, SessionId, VerificationId},
     personal::Personal,
     secret::TokenHash,
     time::{Seconds, Timestamp},
@@ -17,6 +20,9 @@ use crate::{
         PasswordHash, PhoneNumber, Purpose, TotpSecret,
     },
 };
+
+pub use growth::{Growth, LastHour};
+pub use tallies::{ImportedCodes, Tallies, Tally};
 
 /// Everything the rules know of one account. `Default` is the account that does not exist.
 ///
@@ -57,12 +63,16 @@ pub struct Account {
     pub recovery: Option<RecoverySet>,
     /// The number of the last set.
     pub last_recovery_set: u32,
-    /// Wrong codes in a row and locks, by kind.
-    pub locks: Locks,
-    /// Wrong codes in a row over TOTP, SMS and email.
-    pub account_failures: u32,
-    /// Whether the cap stops those three.
-    pub account_locked: bool,
+    /// Wrong codes, by whose they are.
+    pub tallies: Tallies,
+    /// When the owner was last told of wrong codes.
+    pub told_of_wrong_codes_at: Option<Timestamp>,
+    /// When the owner was last told of wrong recovery codes.
+    pub told_of_recovery_codes_at: Option<Timestamp>,
+    /// What support lifted in the last 24 hours.
+    pub unlocks: Vec<Unlock>,
+    /// How fast the history grows.
+    pub growth: Growth,
     /// Verifications, pending and done.
     pub verifications: BTreeMap<VerificationId, Verification>,
     /// The sends of the last 24 hours.
@@ -71,6 +81,8 @@ pub struct Account {
     pub sessions: BTreeMap<SessionId, Session>,
     /// Live access tokens.
     pub access_tokens: BTreeMap<AccessTokenId, AccessToken>,
+    /// Devices that it knows.
+    pub devices: BTreeMap<DeviceId, KnownDevice>,
 }
 
 /// Where an account stands.
@@ -353,6 +365,30 @@ pub struct Session {
     pub factor_at: Option<Timestamp>,
     /// The access token that it was begun with, and ends with.
     pub access_token_id: Option<AccessTokenId>,
+}
+
+/// A device that a sign-in made known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownDevice {
+    /// Hash of its token.
+    pub token_hash: TokenHash,
+    /// The session of the last sign-in that remembered it.
+    pub session_id: SessionId,
+    /// Since when it is known.
+    pub known_since: Timestamp,
+    /// When it was last remembered.
+    pub remembered_at: Timestamp,
+    /// It is a stranger's again then.
+    pub expires_at: Timestamp,
+}
+
+/// One time that support lifted locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlock {
+    /// When.
+    pub at: Timestamp,
+    /// By which API client; none for an operator.
+    pub by: Option<ApiKeyId>,
 }
 
 /// A personal access token.

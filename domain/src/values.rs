@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{MethodId, VerificationId};
 
-pub use callers::{Actor, Caller, Credential, Origin};
+pub use callers::{Actor, Caller, Credential, Origin, PresentedDevice};
 pub(crate) use texts::is_separator;
 pub use texts::{
     Country, EmailAddress, EnteredCode, FreeText, InvalidNumber, InvalidValue, Label, NumberPrefix, PasswordHash,

@@ -116,7 +116,11 @@ impl Fixture {
     pub fn request(&self, caller: Caller) -> Request {
         Request {
             caller,
-            origin: Origin { ip: Some(std::net::IpAddr::from([192, 0, 2, 7])), user_agent: Some("test".to_owned()) },
+            origin: Origin {
+                ip: Some(std::net::IpAddr::from([192, 0, 2, 7])),
+                user_agent: Some("test".to_owned()),
+                device: None,
+            },
             command_id: CommandId(self.uuid()),
             idempotency: None,
             correlation_id: self.uuid(),

@@ -123,9 +123,18 @@ impl Words for English {
                 factor(*kind),
                 moment(*locked_until)
             ),
+            Notice::WrongCodes => {
+                "Several wrong codes in a row were entered for your account. You are told of this once a day at most."
+                    .to_owned()
+            }
+            Notice::WrongRecoveryCodes => {
+                "A wrong recovery code was entered for your account. You are told of this once a day at most."
+                    .to_owned()
+            }
             Notice::AccountLocked => {
                 "Very many wrong codes were entered in a row, so codes from your authenticator app, by text message \
-                 and by email are stopped. A recovery code still signs you in and ends the stop; so can support."
+                 and by email are stopped where they came from. A recovery code still signs you in and ends the stop; so can \
+                 support."
                     .to_owned()
             }
             Notice::Unlocked { reason } => {
@@ -173,6 +182,8 @@ fn title(notice: &Notice) -> &'static str {
         Notice::RecoveryCodesRegenerated => "New recovery codes were made",
         Notice::RecoveryCodeUsed { .. } => "A recovery code was used",
         Notice::MethodLocked { .. } => "A sign-in method is locked",
+        Notice::WrongCodes => "Wrong codes were entered",
+        Notice::WrongRecoveryCodes => "A wrong recovery code was entered",
         Notice::AccountLocked => "Codes are stopped for your account",
         Notice::Unlocked { .. } => "Support unlocked your account",
         Notice::TwoFactorReset { .. } => "Support reset your second factors",
@@ -197,9 +208,11 @@ fn unasked_change(notice: &Notice, issuer: &str) -> String {
             "If this was not you, someone has your password and your recovery codes: sign in to {issuer}, change your \
              password, make new recovery codes and end the sessions you do not know."
         ),
-        Notice::MethodLocked { .. } | Notice::AccountLocked => format!(
-            "If this was not you, someone may know your password: change it at {issuer}. Never share a code with anyone."
-        ),
+        Notice::WrongCodes | Notice::WrongRecoveryCodes | Notice::MethodLocked { .. } | Notice::AccountLocked => {
+            format!(
+                "If this was not you, someone may know your password: change it at {issuer}. Never share a code with anyone."
+            )
+        }
         Notice::Unlocked { .. } | Notice::TwoFactorReset { .. } => {
             format!("If you did not ask support for this, tell support of {issuer} at once, and change your password.")
         }

@@ -36,6 +36,10 @@ pub enum Notice {
         /// Until then.
         locked_until: Timestamp,
     },
+    /// Several wrong codes in a row.
+    WrongCodes,
+    /// Wrong recovery codes.
+    WrongRecoveryCodes,
     /// Wrong codes reached the account's cap.
     AccountLocked,
     /// Support lifted locks.

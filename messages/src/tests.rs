@@ -33,6 +33,8 @@ fn notices() -> Vec<Notice> {
         Notice::TwoFactorEnabled,
         Notice::TwoFactorDisabled,
         Notice::RecoveryCodesRegenerated,
+        Notice::WrongCodes,
+        Notice::WrongRecoveryCodes,
         Notice::AccountLocked,
         Notice::Unlocked { reason: reason.clone() },
         Notice::Unlocked { reason: None },

@@ -75,6 +75,7 @@ impl Load {
                 totp_step: Some(self.ids.load(Ordering::SeqCst)),
                 usable_until: until,
                 needs_second_factor: false,
+                good_from: None,
                 side: domain::values::Side::Others,
             }
             .into(),

@@ -44,7 +44,7 @@ impl Places {
         let peer = peer.to_canonical();
         let is_proxy = self.proxies.iter().any(|net| net.contains(&peer));
         // As everywhere where sources are counted: an IPv6 client has its whole /64.
-        let source = (!is_proxy).then(|| Origin { ip: Some(peer), user_agent: None }.network());
+        let source = (!is_proxy).then(|| Origin { ip: Some(peer), ..Origin::default() }.network());
         let refused = |reason| {
             metrics::counter!("countersign_http_connections_refused_total", "reason" => reason).increment(1);
             None

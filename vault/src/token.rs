@@ -1,11 +1,11 @@
-//! Bearer tokens: sessions, access tokens, verifications and API keys.
+//! Bearer tokens: sessions, access tokens, verifications and API keys; and devices, whose tokens open nothing.
 //!
 //! `cs_session_` + base64url of 68 bytes without padding (91 characters):
 //!
 //! | bytes | what |
 //! | --- | --- |
 //! | 16 | UUID of the account (or, for an API key, of the key), which names the stream |
-//! | 16 | UUID of the session, access token, verification or key |
+//! | 16 | UUID of the session, access token, verification, key or device |
 //! | 32 | random |
 //! | 4 | CRC-32 (ISO 3309, as in zlib) of the prefix and the 64 bytes before, big-endian |
 //!
@@ -32,11 +32,13 @@ pub enum TokenKind {
     Verification,
     /// An API client.
     ApiKey,
+    /// A device that an account knows: it opens nothing.
+    Device,
 }
 
 impl TokenKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Session, Self::AccessToken, Self::Verification, Self::ApiKey];
+    pub const ALL: [Self; 5] = [Self::Session, Self::AccessToken, Self::Verification, Self::ApiKey, Self::Device];
 
     /// What its tokens begin with.
     pub const fn prefix(self) -> &'static str {
@@ -45,6 +47,7 @@ impl TokenKind {
             Self::AccessToken => "cs_access_",
             Self::Verification => "cs_verify_",
             Self::ApiKey => "cs_key_",
+            Self::Device => "cs_device_",
         }
     }
 }
@@ -56,7 +59,7 @@ pub struct Token {
     pub kind: TokenKind,
     /// The account, or for an API key the key: the stream that resolves it.
     pub stream: Uuid,
-    /// The session, access token, verification or key.
+    /// The session, access token, verification, key or device.
     pub id: Uuid,
     /// The random part.
     pub secret: TokenSecret,

@@ -1,6 +1,10 @@
 //! Which events order a message, and what they order. Pure.
 
-use domain::{events::Event, personal::Personal, values::FreeText};
+use domain::{
+    events::Event,
+    personal::Personal,
+    values::{FactorKind, FreeText},
+};
 use messages::Notice;
 
 /// Stored types of the events that order a code.
@@ -34,7 +38,11 @@ pub fn noticed(event: &Event) -> Option<Notice> {
     Some(match event {
         Event::PasswordSet(e) if e.verification_id.is_some() => Notice::PasswordReset,
         Event::PasswordSet(_) => Notice::PasswordChanged,
-        Event::CodeRejected(e) if e.account_locked && e.kind_failures > 0 => Notice::AccountLocked,
+        Event::CodeRejected(e) if e.account_locked && e.kind_failures > 0 && e.kind != FactorKind::RecoveryCode => {
+            Notice::AccountLocked
+        }
+        Event::CodeRejected(e) if e.tell_owner && e.kind == FactorKind::RecoveryCode => Notice::WrongRecoveryCodes,
+        Event::CodeRejected(e) if e.tell_owner => Notice::WrongCodes,
         Event::MethodLocked(e) => Notice::MethodLocked { kind: e.kind, locked_until: e.locked_until },
         Event::MethodUnlocked(e) => Notice::Unlocked { reason: said(&e.reason) },
         Event::MethodEnabled(e) => Notice::MethodEnabled { kind: e.kind },

@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod dev;
+pub(crate) mod devices;
 pub(crate) mod email;
 pub(crate) mod health;
 pub(crate) mod introspect;

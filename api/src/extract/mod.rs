@@ -15,7 +15,7 @@ pub(crate) use bearer::{Bearer, MaybeBearer, Own, Presented, authenticate};
 pub(crate) use body::{Nothing, entered_code, field, is_json};
 pub(crate) use fresh::Freshness;
 pub(crate) use incoming::{Answers, Incoming, RequestId};
-pub(crate) use origin::is_of_this_machine;
+pub(crate) use origin::{From, is_of_this_machine};
 pub(crate) use params::{Id, MethodNumber, VerificationRef, param};
 pub(crate) use posted::Posted;
 pub(crate) use query::Query;

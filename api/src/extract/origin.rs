@@ -3,25 +3,52 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::{
-    extract::ConnectInfo,
+    extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, Version, header, request::Parts, uri::Authority},
 };
-use domain::values::Origin;
+use domain::{
+    ids::DeviceId,
+    values::{Origin, PresentedDevice},
+};
+use vault::{Token, TokenKind};
 
-use crate::{headers, state::AppState};
+use crate::{
+    headers,
+    problem::Problem,
+    state::{App, AppState},
+};
 
 /// The source of all whose address a proxy of ours told in a way that cannot be read. Nobody has it (RFC 6666), so it
 /// shares its limits with no proxy and with no other client.
 const UNREADABLE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0));
 
-/// The source and the user agent of a request.
+/// The origin of a request that is no command.
+pub(crate) struct From(pub Origin);
+
+impl FromRequestParts<App> for From {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(origin(parts, app)))
+    }
+}
+
+/// The source, the user agent and the device of a request.
 pub(crate) fn origin(parts: &Parts, app: &AppState) -> Origin {
     let ip = peer(parts).map(|peer| source(peer, &parts.headers, |ip| app.is_trusted_proxy(ip)));
     let user_agent = parts
         .headers
         .get(header::USER_AGENT)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(200).collect());
-    Origin { ip, user_agent }
+    Origin { ip, user_agent, device: device(&parts.headers) }
+}
+
+/// The device that the client says it is. What is no device's token makes a stranger of it, as none does.
+fn device(headers: &HeaderMap) -> Option<PresentedDevice> {
+    let mut lines = headers.get_all(headers::DEVICE).iter();
+    let token = Token::parse(lines.next()?.to_str().ok()?.trim())?;
+    let is_device = token.kind == TokenKind::Device && lines.next().is_none();
+    is_device.then(|| PresentedDevice { id: DeviceId(token.id), token_hash: token.hash() })
 }
 
 /// Whether a program of this machine asks, and no proxy on it for somebody else. One that rewrites `Host` and adds no

@@ -3,7 +3,7 @@
 use domain::{
     ids::AccountId,
     outcome::Refusal,
-    state::Account,
+    state::{Account, Tallies},
     time::{Seconds, Timestamp},
     values::FactorKind,
 };
@@ -90,14 +90,17 @@ fn named(refusal: Refusal, state: &Account, tried: Tried, now: Timestamp) -> Ref
         }
         Refusal::WrongCode { fail_count, locked_until } => wrong_code(fail_count, locked_until, tried, now),
         Refusal::MethodLocked { locked_until, retry_after } => {
-            let locks = [state.locks.totp, state.locks.sms, state.locks.email];
+            let sides = Tallies::SIDES.map(|side| state.tallies.of(side).locks);
+            let locks = sides.map(|locks| [locks.totp, locks.sms, locks.email]).concat();
             let lock = locks.iter().find(|lock| lock.locked_until == Some(locked_until));
             locked(lock.map_or(0, |lock| lock.failures), locked_until, retry_after)
         }
         Refusal::Unreadable => Refused::new(Code::ServiceUnavailable, "This cannot be answered now. Try again later."),
         Refusal::AccountLocked => {
+            let sides = Tallies::SIDES.map(|side| state.tallies.of(side));
+            let capped = sides.iter().filter(|tally| tally.reached_cap).map(|tally| tally.failures).max();
             Refused::new(Code::Locked, "Too many wrong codes in a row: use a backup code, or ask support.")
-                .counting(state.account_failures, None)
+                .counting(capped.unwrap_or(0), None)
                 .after(CAP_RETRY)
         }
         Refusal::ResendTooSoon { retry_after } => {

@@ -30,10 +30,11 @@ struct Status {
 pub(super) async fn handler(State(app): State<App>, call: Call<Body>) -> Result<Response, Refused> {
     let owner = call.owner()?;
     let (state, now) = (&owner.state, app.now());
+    let side = state.side_of(&owner.caller, &call.incoming.origin, None, now);
     let status = Status {
         success: Success,
         tfa_enabled: state.two_factor_since.is_some(),
-        methods: state.methods_view(now).into_iter().map(|view| Method::new(view, state.number)).collect(),
+        methods: state.methods_view(side, now).into_iter().map(|view| Method::new(view, state.number)).collect(),
         backup_codes_remaining: state.recovery.as_ref().map_or(0, RecoverySet::remaining),
         new_method_authorized: owner
             .caller

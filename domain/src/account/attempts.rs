@@ -12,7 +12,7 @@ use crate::{
     evidence::{EnteredCodeHash, ImportedCode},
     ids::{MethodId, VerificationId},
     limits,
-    outcome::{Outcome, Refusal, Verified},
+    outcome::{Outcome, Refusal, SignedIn, Verified},
     secret::Secret,
     state::{Device, Progress, RecoveryCodes, RecoverySet, Verification},
     time::Timestamp,
@@ -36,11 +36,12 @@ pub(super) struct Proof {
     pub(super) method_id: Option<MethodId>,
     pub(super) totp_step: Option<u64>,
     pub(super) recovery_code: Option<RecoveryCodeUsed>,
+    pub(super) side: Side,
 }
 
 impl Proof {
-    fn of(kind: FactorKind, method_id: Option<MethodId>) -> Self {
-        Self { kind, method_id, totp_step: None, recovery_code: None }
+    fn of(kind: FactorKind, method_id: Option<MethodId>, side: Side) -> Self {
+        Self { kind, method_id, totp_step: None, recovery_code: None, side }
     }
 }
 
@@ -57,6 +58,9 @@ impl Rules<'_> {
         if verification.attempts.is_some() || verification.purpose == Purpose::Open {
             // Checks of an address, and those without a purpose, are completed by the calls that act on them.
             return Err(invalid("purpose", "this verification has a call of its own").into());
+        }
+        if verification.yields_session {
+            self.may_sign_in_again()?;
         }
         match self.judge(id, verification, kind, method_id, code)? {
             Judgement::Wrong(decision) => Ok(decision),
@@ -162,10 +166,11 @@ impl Rules<'_> {
         };
         let secret = readable(secret)?;
         let entered = super::codes::digits(code, usize::from(parameters.digits))?;
-        self.not_locked(FactorKind::Totp)?;
+        let side = self.side(verification.started_by);
+        self.not_locked(FactorKind::Totp, side)?;
         Ok(match self.totp_step(secret, *parameters, *last_step, entered)? {
             Ok(step) => {
-                Judgement::Right(Proof { totp_step: Some(step), ..Proof::of(FactorKind::Totp, Some(method_id)) })
+                Judgement::Right(Proof { totp_step: Some(step), ..Proof::of(FactorKind::Totp, Some(method_id), side) })
             }
             Err(mismatch) => {
                 Judgement::Wrong(self.wrong(id, verification, FactorKind::Totp, Some(method_id), mismatch))
@@ -183,10 +188,11 @@ impl Rules<'_> {
     ) -> Ruling<Judgement> {
         let kind = channel.factor();
         let entered = super::codes::digits(code, 6)?;
-        self.not_locked(kind)?;
+        let side = self.side(verification.started_by);
+        self.not_locked(kind, side)?;
         let issued = self.valid_code(&verification.codes, channel, method_id)?;
         if self.code_matches(issued.challenge, &entered)? {
-            Ok(Judgement::Right(Proof::of(kind, method_id)))
+            Ok(Judgement::Right(Proof::of(kind, method_id, side)))
         } else {
             let mismatch = RejectionReason::Wrong.into();
             Ok(Judgement::Wrong(self.wrong(id, verification, kind, method_id, mismatch)))
@@ -203,21 +209,22 @@ impl Rules<'_> {
         mismatch: Mismatch,
     ) -> Decision {
         let policy = self.context.policy;
-        let in_a_row = self.state.locks.of(kind).map_or(0, |lock| lock.failures_at(self.now())).saturating_add(1);
+        let side = self.side(verification.started_by);
+        let in_a_row =
+            self.tally(verification).locks.of(kind).map_or(0, |lock| lock.failures_at(self.now())).saturating_add(1);
         let most = if kind == FactorKind::Totp { policy.totp_attempts } else { policy.code_attempts };
-        let account_failures = self.state.account_failures.saturating_add(1);
+        let account_failures = self.failures(side).saturating_add(1);
         let (tried, failures) = (verification.tried(id, kind, method_id), verification.failures.saturating_add(1));
         let rejected = CodeRejected {
             kind_failures: in_a_row,
             account_failures,
             account_locked: account_failures >= policy.account_cap,
+            tell_owner: self.tells_of_wrong_codes(account_failures),
             ..self.code_rejected(tried, mismatch, failures)
         };
         let mut events: Vec<Event> = vec![rejected.into()];
         let locked_until = (in_a_row >= most).then(|| self.now().plus(policy.lock_lasts));
-        events.extend(
-            locked_until.map(|locked_until| Event::from(MethodLocked { kind, locked_until, side: Side::Others })),
-        );
+        events.extend(locked_until.map(|locked_until| Event::from(MethodLocked { kind, locked_until, side })));
         Decision::reject(events, Refusal::WrongCode { fail_count: in_a_row, locked_until })
     }
 
@@ -243,6 +250,10 @@ impl Rules<'_> {
             }
         }
         .ok_or_else(|| invalid("code", "a recovery code has four groups of four letters and digits"))?;
+        let side = self.side(verification.started_by);
+        if set.is_imported() {
+            self.imported_codes_open(side)?;
+        }
         self.allowed(limits::recovery_code_attempt(&self.context.policy.limits, self.context.origin))?;
         let failures = verification.recovery_failures.saturating_add(1);
         let reason = match self.place_in_set(set, &entered)? {
@@ -250,15 +261,22 @@ impl Rules<'_> {
                 let remaining = set.remaining().saturating_sub(1);
                 return Ok(Judgement::Right(Proof {
                     recovery_code: Some(RecoveryCodeUsed { set: set.set, index, remaining, verification_id }),
-                    ..Proof::of(FactorKind::RecoveryCode, None)
+                    ..Proof::of(FactorKind::RecoveryCode, None, side)
                 }));
             }
             Some(_) => RejectionReason::Replayed,
             None => RejectionReason::Wrong,
         };
         let tried = verification.tried(verification_id, FactorKind::RecoveryCode, None);
-        let most = Some(self.context.policy.recovery_code_attempts);
-        Ok(Judgement::Wrong(self.rejected_alone(tried, reason.into(), failures, most)))
+        let in_a_row = self.state.tallies.of(side).imported.failures.saturating_add(1);
+        let rejected = CodeRejected {
+            kind_failures: if set.is_imported() { in_a_row } else { 0 },
+            ended: failures >= self.context.policy.recovery_code_attempts,
+            tell_owner: self.tells_of_recovery_codes(),
+            ..self.code_rejected(tried, reason.into(), failures)
+        };
+        let refusal = Refusal::WrongCode { fail_count: failures, locked_until: None };
+        Ok(Judgement::Wrong(Decision::reject(vec![rejected.into()], refusal)))
     }
 
     /// Where in the set the entered code stands. Every hash is compared, in constant time.
@@ -292,7 +310,13 @@ impl Rules<'_> {
             let (begun, told) =
                 self.new_session(&verification.first_factor, Some(kind), Some(id), verification.started_by);
             events.extend(begun);
-            session = Some(told);
+            session = Some(if kind == FactorKind::Email {
+                told
+            } else {
+                let (remembered, device) = self.remember_device(told.session_id);
+                events.extend(remembered);
+                SignedIn { device, ..told }
+            });
         } else if verification.purpose == Purpose::SignIn
             && let Some((renewed, told)) = self.raised(verification.started_by, kind, id)
         {
@@ -328,7 +352,7 @@ impl Rules<'_> {
         let account = self.state.id.ok_or(Refusal::NotFound)?;
         self.allowed(limits::reset_attempt(&self.context.policy.limits, account))?;
         if self.code_matches(issued.challenge, &entered)? {
-            Ok(Judgement::Right(Proof::of(FactorKind::Email, None)))
+            Ok(Judgement::Right(Proof::of(FactorKind::Email, None, self.side(None))))
         } else {
             Ok(Judgement::Wrong(self.address_rejected(id, verification, RejectionReason::Wrong)))
         }
@@ -354,7 +378,7 @@ pub(super) fn proved(
             totp_step: proof.totp_step,
             usable_until,
             needs_second_factor,
-            side: Side::Others,
+            side: proof.side,
             good_from: None,
         }
         .into(),

@@ -39,7 +39,7 @@ impl Rules<'_> {
                 return Err(invalid("method", "is checked by the command it comes with").into());
             }
         };
-        self.not_locked(kind)?;
+        self.not_locked(kind, self.side(Some(credential)))?;
         self.password_for_a_change(purpose, credential, None)?;
         let purpose = self.purpose_of_a_check(purpose, kind);
         let channel = match kind {
@@ -51,6 +51,7 @@ impl Rules<'_> {
             self.not_just_sent(credential, channel, method_id)?;
         }
         self.pending_verifications()?;
+        self.may_check_again()?;
         let started = VerificationStarted {
             asked: Some(AskedWith { kind, method_id }),
             ..self.verification(purpose, Some(credential), Vec::new())
@@ -90,6 +91,11 @@ impl Rules<'_> {
         };
         self.confirmed()?;
         let (id, begun, verification) = self.verification_of(check, act, credential)?;
+        if act == Act::SignIn {
+            self.may_sign_in_again()?;
+        } else if begun.is_some() {
+            self.may_check_again()?;
+        }
         let (kind, method_id) = self.meant(&verification, check.kind, check.method_id, &check.code)?;
         // What stands against the act is said before the code is looked at, so that it depends on no digits.
         let act = self.possible(act, &verification, kind, method_id)?;

@@ -11,9 +11,7 @@ use crate::{
     secret::{Secret, SecretText},
     state::{Device, Enrollment, IssuedCode, Progress, Verification},
     time::{Seconds, Timestamp},
-    values::{
-        Challenge, Channel, EmailAddress, EnteredCode, FactorKind, MethodKind, PhoneNumber, Purpose, is_separator,
-    },
+    values::{Challenge, Channel, EmailAddress, EnteredCode, MethodKind, PhoneNumber, Purpose, is_separator},
 };
 
 pub(super) fn sent(sent_to: String, expires_at: Timestamp, resend_after: Timestamp) -> CodeSent {
@@ -90,7 +88,7 @@ impl Rules<'_> {
             self.country_is_texted(number, "channel")?;
         }
         if verification.attempts.is_none() || matches!(verification.progress, Progress::HalfDone { .. }) {
-            self.not_locked(channel.factor())?;
+            self.not_locked(channel.factor(), self.side(verification.started_by))?;
         }
         let method_id = match recipient {
             Recipient::Address(_) => None,
@@ -213,18 +211,6 @@ impl Rules<'_> {
             (None, _, _) => {
                 Err(invalid("method_id", "is required: the account has several methods of this kind").into())
             }
-        }
-    }
-
-    pub(super) fn not_locked(&self, kind: FactorKind) -> Ruling<()> {
-        if self.state.account_locked && kind != FactorKind::RecoveryCode {
-            return Err(Refusal::AccountLocked.into());
-        }
-        match self.state.locks.of(kind).and_then(|lock| lock.locked_at(self.now())) {
-            Some(locked_until) => {
-                Err(Refusal::MethodLocked { locked_until, retry_after: self.until(locked_until) }.into())
-            }
-            None => Ok(()),
         }
     }
 

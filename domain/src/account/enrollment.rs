@@ -32,6 +32,7 @@ impl Rules<'_> {
     }
 
     fn room_for_an_enrollment(&self) -> Ruling<()> {
+        self.may_change_again()?;
         let mut ends: Vec<_> =
             self.state.enrollments.values().filter(|e| self.is_live(e)).map(|e| e.expires_at).collect();
         ends.sort_unstable();
@@ -261,6 +262,7 @@ impl Rules<'_> {
         totp_step: Option<u64>,
     ) -> Ruling {
         let kind = enrollment.device.kind();
+        let locks = &self.state.tallies.of(self.side(None)).locks;
         let first = self.state.methods.is_empty();
         let view = MethodView {
             id: method_id,
@@ -268,8 +270,8 @@ impl Rules<'_> {
             label: Some(label.as_str().to_owned()),
             phone_number: enrolls_number(enrollment).map(PhoneNumber::masked),
             is_primary: first,
-            fail_count: self.state.locks.of(kind.factor()).map_or(0, |lock| lock.failures_at(self.now())),
-            locked_until: self.state.locks.of(kind.factor()).and_then(|lock| lock.locked_at(self.now())),
+            fail_count: locks.of(kind.factor()).map_or(0, |lock| lock.failures_at(self.now())),
+            locked_until: locks.of(kind.factor()).and_then(|lock| lock.locked_at(self.now())),
             created_at: self.now(),
             last_used: None,
         };

@@ -5,8 +5,8 @@ use crate::{
     events::{CodeRejected, Event, ImportedMethod, VerificationStarted, VerificationSucceeded},
     ids::{MethodId, VerificationId},
     state::{
-        AccessToken, Account, Device, Enrollment, IssuedCode, Lock, Locks, Method, Phase, Progress, RecoveryCodes,
-        RecoverySet, Send, Session, Verification,
+        AccessToken, Account, Device, Enrollment, ImportedCodes, IssuedCode, KnownDevice, Lock, Method, Phase,
+        Progress, RecoveryCodes, RecoverySet, Send, Session, Tallies, Tally, Unlock, Verification,
     },
     time::{Seconds, Timestamp},
     values::{Aal, Amr, Challenge, Channel, Credential, FactorKind, Purpose},
@@ -61,6 +61,9 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         Event::PasswordSet(e) => {
             state.password = Some(e.password.clone());
             state.changes_wait_until = e.changes_wait_until.max(state.changes_wait_until);
+            if e.verification_id.is_none() {
+                state.growth.changes.count(at);
+            }
             use_up(&mut state, e.verification_id, at);
             forget_the_old_password(&mut state, at);
         }
@@ -82,6 +85,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                     access_token_id: e.access_token_id,
                 },
             );
+            state.growth.sign_ins.count(at);
             use_up(&mut state, e.verification_id, at);
         }
         Event::SignedOut(e) => {
@@ -108,6 +112,9 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             if e.purpose == Purpose::ConfirmNewEmail {
                 use_up_the_change_of_address(&mut state, e.started_by, at);
             }
+            if e.started_by.is_some() && e.purpose != Purpose::SignIn {
+                state.growth.checks.count(at);
+            }
             state.verifications.insert(e.verification_id, started(e, at));
         }
         Event::CodeIssued(e) => {
@@ -122,27 +129,33 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         }
         Event::CodeRejected(e) => rejected(&mut state, e, at),
         Event::MethodLocked(e) => {
-            if let Some(lock) = state.locks.of_mut(e.kind) {
+            if let Some(lock) = state.tallies.of_mut(e.side).locks.of_mut(e.kind) {
                 lock.locked_until = Some(e.locked_until);
             }
         }
         Event::MethodUnlocked(e) => {
-            for kind in &e.kinds {
-                if let Some(lock) = state.locks.of_mut(*kind) {
-                    *lock = Lock::default();
+            for side in Tallies::SIDES {
+                let tally = state.tallies.of_mut(side);
+                for kind in &e.kinds {
+                    if let Some(lock) = tally.locks.of_mut(*kind) {
+                        *lock = Lock::default();
+                    }
+                }
+                if e.cap_lifted {
+                    tally.clear_cap();
                 }
             }
-            if e.cap_lifted {
-                clear_cap(&mut state);
-            }
+            state.unlocks.push(Unlock { at, by: e.by });
         }
         Event::VerificationSucceeded(e) => succeeded(&mut state, e, at),
         Event::TotpEnrollmentStarted(e) => {
+            state.growth.changes.count(at);
             let parameters = TotpParameters { algorithm: e.algorithm, digits: e.digits, period: e.period };
             let device = Device::Totp { secret: e.secret.clone(), parameters, last_step: None };
             enroll(&mut state, e.method_id, device, e.verification_id, e.started_by, e.attempts, e.expires_at);
         }
         Event::SmsEnrollmentStarted(e) => {
+            state.growth.changes.count(at);
             let device = Device::Sms {
                 phone_number: e.phone_number.clone(),
                 country: e.country.clone(),
@@ -168,11 +181,15 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             state.reset = false;
         }
         Event::MethodRelabelled(e) => {
+            state.growth.changes.count(at);
             if let Some(method) = state.methods.get_mut(&e.method_id) {
                 method.label = e.label.clone();
             }
         }
-        Event::PrimaryMethodChanged(e) => state.primary = Some(e.method_id),
+        Event::PrimaryMethodChanged(e) => {
+            state.growth.changes.count(at);
+            state.primary = Some(e.method_id);
+        }
         Event::MethodDisabled(e) => {
             state.methods.remove(&e.method_id);
             if state.primary == Some(e.method_id) {
@@ -191,6 +208,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 count: e.count,
                 generated_at: at,
             });
+            forget_imported_tries(&mut state);
             use_up(&mut state, e.verification_id, at);
         }
         Event::RecoveryCodeUsed(e) => {
@@ -200,7 +218,10 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 set.used.push(e.index);
             }
         }
-        Event::RecoveryCodesRevoked(_) => state.recovery = None,
+        Event::RecoveryCodesRevoked(_) => {
+            state.recovery = None;
+            forget_imported_tries(&mut state);
+        }
         Event::TwoFactorReset(_) => {
             state.methods.clear();
             state.primary = None;
@@ -210,8 +231,9 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             }
             state.recovery = None;
             state.two_factor_since = None;
-            state.locks = Locks::default();
-            clear_cap(&mut state);
+            // Strangers' wrong codes stay counted: a reset that somebody talked support into gives nobody new tries.
+            state.tallies.known_devices = Tally::default();
+            forget_imported_tries(&mut state);
             end_verifications(&mut state, at, |_| true);
             state.reset = true;
         }
@@ -233,6 +255,17 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             }
             use_up(&mut state, e.verification_id, at);
         }
+        Event::DeviceRemembered(e) => {
+            let known_since = state.devices.get(&e.device_id).map_or(at, |device| device.known_since);
+            let (token_hash, session_id, expires_at) = (e.token_hash, e.session_id, e.expires_at);
+            let device = KnownDevice { token_hash, session_id, known_since, remembered_at: at, expires_at };
+            state.devices.insert(e.device_id, device);
+        }
+        Event::DeviceForgotten(e) => {
+            for id in &e.device_ids {
+                state.devices.remove(id);
+            }
+        }
         // Events of other streams, and those that views alone care for.
         Event::SendStarted(_)
         | Event::CodeDispatched(_)
@@ -246,8 +279,6 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         | Event::ApiKeyIssued(_)
         | Event::ApiKeyRevoked(_)
         | Event::HistoryAccessed(_)
-        | Event::DeviceRemembered(_)
-        | Event::DeviceForgotten(_)
         | Event::SignInUnfinished(_)
         | Event::SessionsCutOff(_)
         | Event::TwoFactorResetRequested(_)
@@ -333,13 +364,22 @@ fn sent(state: &mut Account, challenge: Challenge, expires_at: Timestamp, resend
 }
 
 fn rejected(state: &mut Account, e: &CodeRejected, at: Timestamp) {
-    state.account_failures = e.account_failures;
-    state.account_locked = e.account_locked;
-    if e.kind_failures > 0
-        && let Some(lock) = state.locks.of_mut(e.kind)
-    {
-        // A lock that has ended is over: the count restarted with this code.
-        *lock = Lock { failures: e.kind_failures, locked_until: lock.locked_at(at) };
+    if e.kind_failures > 0 {
+        let tally = state.tallies.of_mut(e.side);
+        if let Some(lock) = tally.locks.of_mut(e.kind) {
+            // A lock that has ended is over: the count restarted with this code.
+            *lock = Lock { failures: e.kind_failures, locked_until: lock.locked_at(at) };
+            tally.count(e.side, e.account_failures, e.account_locked, at);
+        } else {
+            tally.imported.count(e.kind_failures, at);
+        }
+    }
+    if e.tell_owner {
+        let told = match e.kind {
+            FactorKind::RecoveryCode => &mut state.told_of_recovery_codes_at,
+            _ => &mut state.told_of_wrong_codes_at,
+        };
+        *told = Some(at);
     }
     if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
         if e.kind == FactorKind::RecoveryCode {
@@ -377,10 +417,14 @@ fn succeeded(state: &mut Account, e: &VerificationSucceeded, at: Timestamp) {
         };
     }
     if counts {
-        if let Some(lock) = state.locks.of_mut(e.kind) {
+        let tally = state.tallies.of_mut(e.side);
+        if let Some(lock) = tally.locks.of_mut(e.kind) {
             *lock = Lock::default();
         }
-        clear_cap(state);
+        // Whoever reads the mailbox has shown no factor: that clears no count of guesses at one.
+        if e.kind != FactorKind::Email {
+            tally.clear_cap();
+        }
     }
     if let Some(method) = e.method_id.and_then(|id| state.methods.get_mut(&id)) {
         method.last_used = Some(at);
@@ -390,9 +434,10 @@ fn succeeded(state: &mut Account, e: &VerificationSucceeded, at: Timestamp) {
     }
 }
 
-fn clear_cap(state: &mut Account) {
-    state.account_failures = 0;
-    state.account_locked = false;
+fn forget_imported_tries(state: &mut Account) {
+    for side in Tallies::SIDES {
+        state.tallies.of_mut(side).imported = ImportedCodes::default();
+    }
 }
 
 fn use_up(state: &mut Account, verification_id: Option<VerificationId>, at: Timestamp) {
@@ -493,6 +538,8 @@ fn drop_old(state: &mut Account, now: Timestamp) {
     }
     state.sessions.retain(|_, session| !old(session.expires_at));
     state.access_tokens.retain(|_, token| !old(token.expires_at));
+    state.devices.retain(|_, device| !old(device.expires_at));
+    state.unlocks.retain(|unlock| !old(unlock.at));
     // Verifications are in order of their start, so the first one tells whether any can be old.
     if state.verifications.len() > 2 * FINISHED_KEPT
         || state.verifications.values().next().is_some_and(|first| old(ended_at(first)))

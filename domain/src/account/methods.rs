@@ -15,7 +15,7 @@ use crate::{
 
 impl Rules<'_> {
     fn view_of_method(&self, id: MethodId) -> Ruling<MethodView> {
-        self.state.method_view(id, self.now()).ok_or_else(|| Refusal::NotFound.into())
+        self.state.method_view(id, self.side(None), self.now()).ok_or_else(|| Refusal::NotFound.into())
     }
 
     /// Both, or nothing: what was asked for together is one decision.
@@ -31,6 +31,9 @@ impl Rules<'_> {
         if make_primary && !method.is_primary {
             method.is_primary = true;
             events.push(PrimaryMethodChanged { method_id }.into());
+        }
+        if !events.is_empty() {
+            self.may_change_again()?;
         }
         Ok(Decision::accept(events, Outcome::MethodChanged { method }))
     }

@@ -9,6 +9,7 @@ mod checks;
 mod codes;
 mod enrollment;
 mod evolve;
+mod growth;
 mod lifecycle;
 mod methods;
 mod offers;
@@ -18,6 +19,7 @@ mod queries;
 mod registration;
 mod rejections;
 mod rules;
+mod sides;
 mod sign_in;
 mod strangers;
 mod support;
@@ -76,6 +78,7 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
         }
         Command::SignIn { password, rejections } => rules.sign_in(password.as_ref(), *rejections),
         Command::SignOut => rules.sign_out(),
+        Command::ForgetDevice { device_id } => rules.forget_device(*device_id),
         Command::RevokeSession { session_id } => rules.revoke_session(*session_id),
         Command::IssueAccessToken { name, verification_id } => rules.issue_access_token(name, *verification_id),
         Command::RevokeAccessToken { access_token_id } => rules.revoke_access_token(*access_token_id),

@@ -42,6 +42,7 @@ impl Rules<'_> {
         if self.state.two_factor_since.is_some() {
             self.strong_session()?;
         }
+        self.may_change_again()?;
         super::check_password(new, Some(self.email()?))?;
         if let Some(hash) = &self.state.password {
             let hash = readable(hash)?;
@@ -85,7 +86,13 @@ impl Rules<'_> {
         let (started, issued) = self.reset_asked_for(verification_id, email);
         let verification = super::evolve::started(&started, self.now());
         let outcome = StartedVerification {
-            verification: self.state.view_of(verification_id, &verification, self.context.policy, self.now()),
+            verification: self.state.view_of(
+                verification_id,
+                &verification,
+                self.side(None),
+                self.context.policy,
+                self.now(),
+            ),
             secret: self.context.entropy.token("verification"),
             sent: Some(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after)),
         };

@@ -158,7 +158,8 @@ impl Rules<'_> {
             verification_id: proved.map(|(_, verification_id)| verification_id),
         };
         let Session { expires_at, idle_timeout, .. } = *session;
-        (renewed, SignedIn { session_id, secret, aal, amr, expires_at, idle_timeout })
+        let (device, recovery_codes_suspended) = (None, false);
+        (renewed, SignedIn { session_id, secret, aal, amr, expires_at, idle_timeout, device, recovery_codes_suspended })
     }
 
     /// The acting session, raised by a second factor. A code by email is none.

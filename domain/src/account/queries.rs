@@ -9,9 +9,9 @@ use crate::{
     outcome::MethodView,
     policy::Policy,
     secret::TokenHash,
-    state::{Account, Device, Phase, Session},
+    state::{Account, Device, Phase, Session, Tallies},
     time::Timestamp,
-    values::{Caller, Credential, Origin, Purpose},
+    values::{Caller, Credential, Origin, Purpose, Side},
 };
 
 /// What a bearer token says it is.
@@ -42,7 +42,7 @@ pub struct AccountSummary {
     pub methods: u32,
     /// How many recovery codes are left.
     pub recovery_codes_remaining: u32,
-    /// Whether the cap stops TOTP, SMS and email.
+    /// Whether the cap stops TOTP, SMS and email, for known devices or for everybody else.
     pub account_locked: bool,
     /// When it was registered.
     pub registered_at: Timestamp,
@@ -114,11 +114,11 @@ impl Account {
         self.sessions.get(&id)
     }
 
-    /// A method as its owner sees it.
-    pub fn method_view(&self, id: MethodId, now: Timestamp) -> Option<MethodView> {
+    /// A method as someone of this side sees it.
+    pub fn method_view(&self, id: MethodId, side: Side, now: Timestamp) -> Option<MethodView> {
         let method = self.methods.get(&id)?;
         let kind = method.kind();
-        let lock = self.locks.of(kind.factor()).copied().unwrap_or_default();
+        let lock = self.tallies.of(side).locks.of(kind.factor()).copied().unwrap_or_default();
         Some(MethodView {
             id,
             kind,
@@ -136,8 +136,8 @@ impl Account {
     }
 
     /// All methods, by number.
-    pub fn methods_view(&self, now: Timestamp) -> Vec<MethodView> {
-        self.methods.keys().filter_map(|id| self.method_view(*id, now)).collect()
+    pub fn methods_view(&self, side: Side, now: Timestamp) -> Vec<MethodView> {
+        self.methods.keys().filter_map(|id| self.method_view(*id, side, now)).collect()
     }
 
     /// Whether this credential may add a method now, from there.
@@ -147,7 +147,7 @@ impl Account {
     }
 
     /// The account at a glance; `None` when there is none.
-    pub fn summary(&self, now: Timestamp) -> Option<AccountSummary> {
+    pub fn summary(&self, policy: &Policy, now: Timestamp) -> Option<AccountSummary> {
         if !self.exists(now) {
             return None;
         }
@@ -159,7 +159,7 @@ impl Account {
             two_factor_since: self.two_factor_since,
             methods: u32::try_from(self.methods.len()).unwrap_or(u32::MAX),
             recovery_codes_remaining: self.recovery.as_ref().map_or(0, super::super::state::RecoverySet::remaining),
-            account_locked: self.account_locked,
+            account_locked: Tallies::SIDES.iter().any(|side| self.is_capped(*side, policy, now)),
             registered_at: self.registered_at.unwrap_or(now),
         })
     }

@@ -6,7 +6,7 @@ use crate::{
     events::{CodeRejected, RejectionReason},
     ids::{MethodId, VerificationId},
     outcome::Refusal,
-    values::{FactorKind, Purpose, Side},
+    values::{FactorKind, Purpose},
 };
 
 /// A code that was tried, and what it was tried for.
@@ -36,6 +36,8 @@ impl Rules<'_> {
     /// no cap.
     pub(super) fn code_rejected(&self, tried: Tried, mismatch: Mismatch, failures: u32) -> CodeRejected {
         let Tried { verification_id, purpose, kind, method_id } = tried;
+        let began = self.state.verifications.get(&verification_id).and_then(|verification| verification.started_by);
+        let side = self.side(began);
         CodeRejected {
             verification_id,
             purpose,
@@ -44,11 +46,11 @@ impl Rules<'_> {
             reason: mismatch.reason,
             verification_failures: failures,
             kind_failures: 0,
-            account_failures: self.state.account_failures,
-            account_locked: self.state.account_locked,
+            account_failures: self.failures(side),
+            account_locked: self.state.is_capped(side, self.context.policy, self.now()),
             ended: false,
             clock_drift_steps: mismatch.drift,
-            side: Side::Others,
+            side,
             tell_owner: false,
         }
     }

@@ -178,9 +178,10 @@ impl Rules<'_> {
         }
     }
 
-    /// Ends all sessions but the acting one.
-    pub(super) fn end_other_sessions(&self, acting: Option<Credential>, reason: RevocationReason) -> Option<Event> {
-        self.end_sessions(reason, |id, _| acting != Some(Credential::Session(id)))
+    /// Ends all sessions but the acting one, and what made their devices known.
+    pub(super) fn end_other_sessions(&self, acting: Option<Credential>, reason: RevocationReason) -> Vec<Event> {
+        let sessions = self.end_sessions(reason, |id, _| acting != Some(Credential::Session(id)));
+        sessions.into_iter().chain(self.forget_other_devices(acting, reason)).collect()
     }
 
     pub(super) fn end_sessions(

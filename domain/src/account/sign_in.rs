@@ -7,8 +7,8 @@ use crate::{
     ids::{SessionId, VerificationId},
     outcome::{Outcome, Refusal, SignedIn},
     secret::{SecretText, TokenHash},
-    state::Phase,
-    values::{Aal, Amr, Caller, Credential, FactorKind, PasswordHash, Purpose, Scope},
+    state::{Phase, Tallies},
+    values::{Aal, Amr, Caller, Credential, FactorKind, PasswordHash, Purpose, Scope, Side},
 };
 
 impl Rules<'_> {
@@ -33,6 +33,7 @@ impl Rules<'_> {
         };
         self.confirmed()?;
         if self.state.two_factor_since.is_none() && !self.state.reset {
+            self.may_sign_in_again()?;
             let (events, session) = self.new_session(&first_factor, None, None, started_by);
             return Ok(Decision::accept(events, Outcome::SignedIn(session)));
         }
@@ -95,7 +96,18 @@ impl Rules<'_> {
             }
             .into(),
         );
-        (events, SignedIn { session_id, secret, aal, amr, expires_at, idle_timeout: policy.session_idle })
+        let suspended = |side: &Side| self.state.recovery_codes_suspended(*side, policy);
+        let signed_in = SignedIn {
+            session_id,
+            secret,
+            aal,
+            amr,
+            expires_at,
+            idle_timeout: policy.session_idle,
+            device: None,
+            recovery_codes_suspended: Tallies::SIDES.iter().any(suspended),
+        };
+        (events, signed_in)
     }
 
     /// Live sessions are bounded; the oldest give way.

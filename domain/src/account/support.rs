@@ -4,33 +4,61 @@ use super::rules::Rules;
 use crate::{
     decision::{Decision, Ruling},
     events::{Event, MethodUnlocked, RevocationReason, TwoFactorDisabled, TwoFactorReset},
-    outcome::Outcome,
+    ids::ApiKeyId,
+    outcome::{Outcome, Refusal},
     personal::Personal,
-    values::{FactorKind, FreeText},
+    state::{Tallies, Unlock},
+    time::Seconds,
+    values::{Caller, FactorKind, FreeText},
 };
 
+/// Each approver lifts locks of an account at most so often.
+const UNLOCKED_AGAIN: Seconds = Seconds::days(1);
+/// In that time they are lifted so often, each time by somebody else.
+const UNLOCKS: usize = 2;
+
 impl Rules<'_> {
-    /// Lifts the lock of one kind, or all locks and the account's cap, without touching factors.
+    /// Lifts the lock of one kind, or all locks, caps and suspensions, without touching factors. Both sides get new
+    /// tries, so it is done once a day, and once more by somebody else.
     pub(super) fn unlock(&self, kind: Option<FactorKind>, reason: &FreeText) -> Ruling {
         self.support()?;
         self.confirmed()?;
-        let counts =
-            |kind: &FactorKind| self.state.locks.of(*kind).is_some_and(|lock| lock.failures_at(self.now()) > 0);
+        let tallies = Tallies::SIDES.map(|side| (side, self.state.tallies.of(side)));
+        let counts = |kind: &FactorKind| {
+            let of_kind = tallies.iter().filter_map(|(_, tally)| tally.locks.of(*kind));
+            of_kind.clone().any(|lock| lock.failures_at(self.now()) > 0)
+        };
         let kinds: Vec<FactorKind> = [FactorKind::Totp, FactorKind::Sms, FactorKind::Email]
             .into_iter()
             .filter(|candidate| kind.is_none_or(|kind| kind == *candidate))
             .filter(counts)
             .collect();
-        let cap_lifted = kind.is_none() && self.state.account_failures > 0;
-        let events = if kinds.is_empty() && !cap_lifted {
-            Vec::new()
-        } else {
-            vec![MethodUnlocked { kinds, cap_lifted, reason: Personal::Known(reason.clone()), by: None }.into()]
+        let is_counted = tallies.iter().any(|(side, tally)| self.failures(*side) > 0 || tally.imported.failures > 0);
+        let cap_lifted = kind.is_none() && is_counted;
+        if kinds.is_empty() && !cap_lifted {
+            return Ok(Decision::accept(Vec::new(), Outcome::Done));
+        }
+        let by = match self.context.caller {
+            Caller::ApiClient(id, _) => Some(*id),
+            _ => None,
         };
-        Ok(Decision::accept(events, Outcome::Done))
+        self.may_unlock(by)?;
+        let unlocked = MethodUnlocked { kinds, cap_lifted, reason: Personal::Known(reason.clone()), by };
+        Ok(Decision::accept(vec![unlocked.into()], Outcome::Done))
     }
 
-    /// Removes methods and codes, ends all sessions and access tokens, clears the cap. Until a method is
+    fn may_unlock(&self, by: Option<ApiKeyId>) -> Ruling<()> {
+        let ends = |unlock: &Unlock| unlock.at.plus(UNLOCKED_AGAIN);
+        let recent = self.state.unlocks.iter().filter(|unlock| self.now() < ends(unlock));
+        let own = recent.clone().rev().find(|unlock| unlock.by == by).map(ends);
+        let all = if recent.clone().count() < UNLOCKS { None } else { recent.map(ends).min() };
+        match own.max(all) {
+            Some(until) => Err(Refusal::RateLimited { retry_after: self.until(until) }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes methods and codes, ends all sessions and access tokens, clears the cap of known devices. Until a method is
     /// enabled again, signing in needs the password and an email code.
     pub(super) fn reset_two_factor(&self, reason: &FreeText) -> Ruling {
         self.support()?;

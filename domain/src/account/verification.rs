@@ -12,7 +12,7 @@ use crate::{
     secret::{SecretText, TokenHash},
     state::{Account, Progress, Verification},
     time::Timestamp,
-    values::{Aal, Amr, Caller, Credential, FactorKind, FreeText, MethodKind, Purpose, Scope},
+    values::{Aal, Amr, Caller, Credential, FactorKind, FreeText, MethodKind, Origin, Purpose, Scope, Side},
 };
 
 impl Rules<'_> {
@@ -64,6 +64,9 @@ impl Rules<'_> {
         }
         self.pending_verifications()?;
         self.password_for_a_change(purpose, credential, password)?;
+        if purpose != Purpose::SignIn {
+            self.may_check_again()?;
+        }
         let started = VerificationStarted {
             action: action.cloned().map(Personal::Known),
             target,
@@ -117,7 +120,7 @@ impl Rules<'_> {
         let mut sent = None;
         if started.purpose == Purpose::AddMethod && self.state.methods.is_empty() {
             let email = self.email()?;
-            self.not_locked(FactorKind::Email)?;
+            self.not_locked(FactorKind::Email, self.side(started.started_by))?;
             self.account_may_send()?;
             self.allowed(limits::mail(&self.context.policy.limits, self.context.origin))?;
             let issued = self.first_mail(id, started.purpose, email, true);
@@ -126,7 +129,8 @@ impl Rules<'_> {
         }
         let verification = super::evolve::started(started, self.now());
         let secret = self.context.entropy.token("verification");
-        let view = self.state.view_of(id, &verification, self.context.policy, self.now());
+        let side = self.side(started.started_by);
+        let view = self.state.view_of(id, &verification, side, self.context.policy, self.now());
         let outcome = StartedVerification { verification: view, secret, sent };
         Ok(Decision::accept(events, Outcome::VerificationStarted(outcome)))
     }
@@ -142,6 +146,7 @@ impl Account {
         &self,
         id: VerificationId,
         caller: &Caller,
+        origin: &Origin,
         policy: &Policy,
         now: Timestamp,
     ) -> Result<VerificationView, Refusal> {
@@ -153,13 +158,15 @@ impl Account {
         if !own {
             return Err(Refusal::NotFound);
         }
-        Ok(self.view_of(id, verification, policy, now))
+        let side = self.side_of(caller, origin, verification.started_by, now);
+        Ok(self.view_of(id, verification, side, policy, now))
     }
 
     pub(super) fn view_of(
         &self,
         id: VerificationId,
         verification: &Verification,
+        side: Side,
         policy: &Policy,
         now: Timestamp,
     ) -> VerificationView {
@@ -185,15 +192,15 @@ impl Account {
             Progress::Failed { at } => (VerificationStatus::Expired, at),
         };
         let methods = match status {
-            VerificationStatus::Pending => self.offers(verification, policy, now),
+            VerificationStatus::Pending => self.offers(verification, side, policy, now),
             VerificationStatus::Verified | VerificationStatus::Expired => Vec::new(),
         };
         VerificationView { id, purpose: verification.purpose, status, methods, expires_at }
     }
 
     /// Authenticator and SMS first, the primary one before all; email and recovery code as explicit choices.
-    fn offers(&self, verification: &Verification, policy: &Policy, now: Timestamp) -> Vec<OfferedMethod> {
-        let locked = |kind: FactorKind| self.locks.of(kind).and_then(|lock| lock.locked_at(now));
+    fn offers(&self, verification: &Verification, side: Side, policy: &Policy, now: Timestamp) -> Vec<OfferedMethod> {
+        let locked = |kind: FactorKind| self.tallies.of(side).locks.of(kind).and_then(|lock| lock.locked_at(now));
         let mut offers = Vec::new();
         if verification.offers_methods() {
             for (id, method) in &self.methods {
@@ -222,13 +229,16 @@ impl Account {
                 locked_until: locked(FactorKind::Email),
             });
         }
-        if verification.offers_methods() && self.recovery.as_ref().is_some_and(|set| set.remaining() > 0) {
+        if verification.offers_methods()
+            && self.recovery.as_ref().is_some_and(|set| set.remaining() > 0)
+            && !self.recovery_codes_suspended(side, policy)
+        {
             offers.push(OfferedMethod {
                 kind: FactorKind::RecoveryCode,
                 method_id: None,
                 hint: None,
                 default: false,
-                locked_until: None,
+                locked_until: self.tallies.of(side).imported.full_until(policy.imported_code_attempts_hour, now),
             });
         }
         offers

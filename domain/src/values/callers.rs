@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Scope, Scopes};
-use crate::ids::{AccessTokenId, ApiKeyId, SessionId, VerificationId};
+use crate::{
+    ids::{AccessTokenId, ApiKeyId, DeviceId, SessionId, VerificationId},
+    secret::TokenHash,
+};
 
 /// What someone acts with, and what a verification or an enrollment belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -106,6 +109,17 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
     /// `User-Agent`, cut at 200 characters.
     pub user_agent: Option<String>,
+    /// The device that the client says it is.
+    pub device: Option<PresentedDevice>,
+}
+
+/// A device's token, as far as the rules look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresentedDevice {
+    /// The device.
+    pub id: DeviceId,
+    /// Hash of its random part.
+    pub token_hash: TokenHash,
 }
 
 impl fmt::Debug for Origin {

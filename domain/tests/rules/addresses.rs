@@ -77,7 +77,7 @@ fn the_code_changes_the_address_and_ends_other_sessions_and_access_tokens() {
         AccessTokenRevoked { access_token_ids: vec![TOKEN, OTHER_TOKEN], reason: RevocationReason::EmailChanged };
     let told = told.then([changed.into(), ended.into(), tokens.into()]).telling(&Outcome::EmailVerified);
     assert!(told.asked.contains(&AddressClaim(new_email()).into()));
-    assert_eq!(told.scene.state.summary(START).unwrap().email.as_deref(), Some("ada@example.org"));
+    assert_eq!(told.scene.state.summary(&usual(), START).unwrap().email.as_deref(), Some("ada@example.org"));
     told.next().when(confirm(&digits(&MAIL))).refused(Refusal::Conflict);
 }
 
@@ -94,7 +94,7 @@ fn five_wrong_codes_end_the_change_and_lock_nothing() {
     }
     scene.clone().when(confirm(&digits(&MAIL))).accepted();
     let told = scene.when(confirm(&other_than(&digits(&MAIL)))).wrong_code(5);
-    assert_eq!((event_of!(told, CodeRejected).ended, told.scene.state.account_failures), (true, 0));
+    assert_eq!((event_of!(told, CodeRejected).ended, told.scene.state.tallies.others.failures), (true, 0));
     told.next().when(confirm(&digits(&MAIL))).refused(Refusal::VerificationExpired);
 }
 

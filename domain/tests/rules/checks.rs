@@ -113,7 +113,8 @@ fn a_check_right_after_another_of_its_kind_waits() {
 #[test]
 fn a_locked_kind_is_not_asked_for() {
     let until = after(Seconds::minutes(15));
-    let scene = both().then_at(START, [wrong(FactorKind::Sms, 3, 3), locked(FactorKind::Sms, until)]);
+    let locking = [wrong(FactorKind::Sms, 3, 3), locked(FactorKind::Sms, until)];
+    let scene = both().then_at(START, locking.map(on_a_known_device));
     let refusal = Refusal::MethodLocked { locked_until: until, retry_after: Seconds::minutes(15) };
     scene.when(check(Purpose::Open, FactorKind::Sms)).refused(refusal).needing_nothing();
 }

@@ -87,7 +87,7 @@ fn the_first_method_turns_two_factor_on_and_returns_ten_recovery_codes_once() {
     assert_eq!(enabled.label, Personal::Known(label("Authenticator app")));
     let Outcome::MethodEnabled { method, recovery_codes: Some(codes), .. } = told.outcome() else { panic!("no codes") };
     assert_eq!((method.id, method.is_primary, codes.len()), (MethodId(1), true, 10));
-    let summary = told.scene.state.summary(START).unwrap();
+    let summary = told.scene.state.summary(&usual(), START).unwrap();
     assert_eq!((summary.two_factor_since, summary.recovery_codes_remaining), (Some(START), 10));
 }
 
@@ -225,7 +225,7 @@ fn five_wrong_codes_end_an_enrollment_and_count_toward_no_lock_and_no_cap() {
         (enrolling_an_app(), code_at(1, START), wrong_totp(1, START)),
         (enrolling_a_phone(), digits(&TEXT), other_than(&digits(&TEXT))),
     ] {
-        let mut scene = scene.then_at(START, [crate::histories::wrong(FactorKind::Totp, 4, 99)]);
+        let mut scene = scene.then_at(START, [on_a_known_device(crate::histories::wrong(FactorKind::Totp, 4, 99))]);
         for count in 1..=4 {
             scene = scene.when(enable(1, &wrong)).wrong_code(count).next();
         }
@@ -235,7 +235,8 @@ fn five_wrong_codes_end_an_enrollment_and_count_toward_no_lock_and_no_cap() {
         assert!(rejected.ended);
         assert_eq!((rejected.kind_failures, rejected.account_failures, rejected.account_locked), (0, 99, false));
         let scene = told.next();
-        assert_eq!((scene.state.locks.totp.failures, scene.state.account_failures), (4, 99));
+        let own = &scene.state.tallies.known_devices;
+        assert_eq!((own.locks.totp.failures, own.failures), (4, 99));
         scene.when(enable(1, &right)).refused(Refusal::VerificationExpired).needing_nothing();
     }
 }

@@ -30,9 +30,9 @@ fn survives<D: Decider + PartialEq + std::fmt::Debug>(history: &[(Event, Timesta
 /// Everything that can be asked of a state.
 fn ask_everything(state: &Account, any: &mut Any) {
     let (now, policy) = (any.time(), domain::policy::Policy::default());
-    let _ = (state.exists(now), state.summary(now), state.methods_view(now));
+    let _ = (state.exists(now), state.summary(&usual(), now), state.methods_view(Side::KnownDevices, now));
     for id in state.verifications.keys() {
-        let _ = state.verification_view(*id, &Caller::Verification(*id), &policy, now);
+        let _ = state.verification_view(*id, &Caller::Verification(*id), &Origin::default(), &policy, now);
         let _ = state.authenticate(Presented::Verification(*id), &hash_of(1), Some(any.time()), now);
     }
     for id in state.sessions.keys() {

@@ -28,6 +28,7 @@ pub const TOKEN: AccessTokenId = AccessTokenId(Uuid::from_u128(0x71));
 pub const OTHER_TOKEN: AccessTokenId = AccessTokenId(Uuid::from_u128(0x72));
 pub const KEY: ApiKeyId = ApiKeyId(Uuid::from_u128(0xc1));
 pub const OTHER_KEY: ApiKeyId = ApiKeyId(Uuid::from_u128(0xc2));
+pub const DEVICE: DeviceId = DeviceId(Uuid::from_u128(0xd1));
 pub const CHECK: VerificationId = VerificationId(Uuid::from_u128(0xf1));
 pub const OTHER_CHECK: VerificationId = VerificationId(Uuid::from_u128(0xf2));
 pub const THIRD_CHECK: VerificationId = VerificationId(Uuid::from_u128(0xf3));
@@ -103,6 +104,11 @@ pub fn access_token(id: AccessTokenId) -> Event {
         verification_id: None,
     }
     .into()
+}
+/// A device that a sign-in made known.
+pub fn remembered(device_id: DeviceId, session_id: SessionId) -> Event {
+    let expires_at = after(Seconds::days(365));
+    DeviceRemembered { device_id, token_hash: hash_of(3), session_id, expires_at }.into()
 }
 /// Signed up, confirmed and signed in; no second factor.
 pub fn an_account() -> Vec<Event> {
@@ -312,6 +318,15 @@ pub fn wrong(kind: FactorKind, in_a_row: u32, account: u32) -> Event {
         tell_owner: false,
     }
     .into()
+}
+/// The same by a device that the account knows.
+pub fn on_a_known_device(event: Event) -> Event {
+    let side = Side::KnownDevices;
+    match event {
+        Event::CodeRejected(rejected) => CodeRejected { side, ..rejected }.into(),
+        Event::MethodLocked(locked) => MethodLocked { side, ..locked }.into(),
+        event => event,
+    }
 }
 pub fn locked(kind: FactorKind, until: Timestamp) -> Event {
     MethodLocked { kind, locked_until: until, side: Side::Others }.into()

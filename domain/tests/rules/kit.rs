@@ -85,6 +85,11 @@ pub struct Scene<D: Decider> {
     pub commands: u64,
 }
 
+/// The rules' numbers as they are unless someone says otherwise.
+pub fn usual() -> Policy {
+    Policy::default()
+}
+
 /// An account to which this happened at the start.
 pub fn given(events: impl IntoIterator<Item = Event>) -> Scene<Account> {
     given_on(events)
@@ -98,7 +103,7 @@ pub fn given_on<D: Decider>(events: impl IntoIterator<Item = Event>) -> Scene<D>
         clock: None,
         caller: Caller::Anonymous,
         policy: Policy::default(),
-        origin: Origin { ip: Some([192, 0, 2, 7].into()), user_agent: None },
+        origin: Origin { ip: Some([192, 0, 2, 7].into()), user_agent: None, device: None },
         full: None,
         claim: Claim::Held { at: START },
         commands: 0,

@@ -23,12 +23,16 @@ fn in_trouble() -> Scene<Account> {
     history.extend([session(OTHER_SESSION, Aal::Aal2), access_token(TOKEN)]);
     history.extend([signing_in(CHECK), totp_enrolling(3, OWNER)]);
     history.extend(authorized(OTHER_CHECK, Purpose::AddMethod));
-    history.extend([wrong(FactorKind::Totp, 5, 100), locked(FactorKind::Totp, after(Seconds::minutes(15)))]);
+    let wrongs = [wrong(FactorKind::Totp, 5, 100), locked(FactorKind::Totp, after(Seconds::minutes(15)))];
+    history.extend(wrongs.clone());
+    history.extend(wrongs.map(on_a_known_device));
+    history.push(remembered(DEVICE, SESSION));
     given(history).by(support())
 }
 
 #[test]
 fn a_support_reset_removes_everything_with_a_reason() {
+    let before = in_trouble().state;
     let told = in_trouble().when(reset());
     let reason = RevocationReason::Reset;
     let told = told.then([
@@ -44,13 +48,16 @@ fn a_support_reset_removes_everything_with_a_reason() {
         TwoFactorDisabled {}.into(),
         RecoveryCodesRevoked { set: 1, reason }.into(),
         SessionRevoked { session_ids: vec![SESSION, OTHER_SESSION], reason }.into(),
+        DeviceForgotten { device_ids: vec![DEVICE], reason }.into(),
         AccessTokenRevoked { access_token_ids: vec![TOKEN], reason }.into(),
     ]);
     let state = &told.scene.state;
-    let summary = state.summary(START).unwrap();
+    let summary = state.summary(&usual(), START).unwrap();
     assert_eq!((summary.methods, summary.recovery_codes_remaining), (0, 0));
-    assert_eq!((summary.two_factor_enabled, summary.account_locked, state.account_failures), (false, false, 0));
-    assert_eq!(state.locks, domain::state::Locks::default());
+    assert!(!summary.two_factor_enabled);
+    assert_eq!(state.tallies.known_devices, domain::state::Tally::default());
+    // Who talks support into a reset gets no new tries.
+    assert_eq!(state.tallies.others, before.tallies.others);
 }
 
 #[test]
@@ -65,7 +72,8 @@ fn a_support_reset_ends_what_was_under_way() {
 
 #[test]
 fn after_a_reset_signing_in_takes_the_password_and_an_email_code_until_a_method_is_enabled() {
-    let scene = in_trouble().when(reset()).next().by(Caller::Anonymous);
+    let unlock = Command::UnlockMethod { kind: None, reason: text("called us") };
+    let scene = in_trouble().when(unlock).accepted().next().when(reset()).next().by(Caller::Anonymous);
     let told = scene.when(sign_in(PASSWORD)).then_named(&["VerificationStarted"]);
     let id = event_of!(told, VerificationStarted).verification_id;
     let Outcome::VerificationStarted(shown) = told.outcome() else { panic!("not started") };
@@ -191,7 +199,7 @@ fn an_imported_account_has_its_second_factor_at_once() {
     let told = bring(import(vec![app(1, vec![1; 20], 6, 30), phone(2, NUMBER)], &["hash of a"]));
     let told = told.then_named(&["AccountImported"]);
     assert_eq!(event_of!(told, AccountImported).recovery_code_count, 1);
-    let summary = told.scene.state.summary(START).unwrap();
+    let summary = told.scene.state.summary(&usual(), START).unwrap();
     assert_eq!((summary.methods, summary.two_factor_since), (2, Some(START)));
     assert_eq!((summary.email_verified, summary.recovery_codes_remaining), (true, 1));
     assert_eq!(told.scene.state.primary, Some(MethodId(1)));
@@ -203,7 +211,7 @@ fn an_imported_account_has_its_second_factor_at_once() {
     let id = event_of!(told, VerificationStarted).verification_id;
     told.next().by(Caller::Verification(id)).when(submit(id, FactorKind::Totp, &code_at(1, START))).accepted();
     let bare = bring(import(vec![], &[])).accepted();
-    assert!(!bare.scene.state.summary(START).unwrap().two_factor_enabled);
+    assert!(!bare.scene.state.summary(&usual(), START).unwrap().two_factor_enabled);
 }
 
 #[test]

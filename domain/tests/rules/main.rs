@@ -24,6 +24,7 @@ mod reach;
 mod recovery;
 mod sends;
 mod sessions;
+mod sides;
 mod sign_in;
 mod sign_up;
 mod steps;

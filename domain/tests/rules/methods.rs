@@ -40,7 +40,7 @@ fn removing_a_method_ends_other_sessions_and_access_tokens_and_keeps_two_factor_
     let tokens = AccessTokenRevoked { access_token_ids: vec![TOKEN], reason: RevocationReason::FactorChanged };
     let told = told.then([removed.into(), ended.into(), tokens.into()]).needing_nothing();
     let told = told.telling(&Outcome::MethodDisabled { two_factor_enabled: true, remaining_methods: 1 });
-    assert!(told.scene.state.summary(START).unwrap().two_factor_enabled);
+    assert!(told.scene.state.summary(&usual(), START).unwrap().two_factor_enabled);
     assert_eq!(told.scene.state.primary, Some(MethodId(1)));
 }
 
@@ -63,7 +63,7 @@ fn removing_the_last_method_turns_two_factor_off_and_kills_the_recovery_codes() 
     ]);
     assert_eq!(event_of!(told, RecoveryCodesRevoked).reason, RevocationReason::TwoFactorDisabled);
     let told = told.telling(&Outcome::MethodDisabled { two_factor_enabled: false, remaining_methods: 0 });
-    let summary = told.scene.state.summary(START).unwrap();
+    let summary = told.scene.state.summary(&usual(), START).unwrap();
     assert_eq!((summary.two_factor_since, summary.recovery_codes_remaining), (None, 0));
     assert_eq!(told.scene.state.primary, None);
     told.next().by(Caller::Anonymous).when(sign_in(PASSWORD)).then_named(&["SignedIn"]);
@@ -142,7 +142,10 @@ fn another_method_becomes_primary_and_the_same_again_is_nothing_new() {
     let Outcome::MethodChanged { method } = told.outcome() else { panic!("not changed") };
     assert!(method.is_primary);
     let scene = told.next();
-    assert_eq!(scene.state.methods_view(START).iter().filter(|method| method.is_primary).count(), 1);
+    assert_eq!(
+        scene.state.methods_view(Side::KnownDevices, START).iter().filter(|method| method.is_primary).count(),
+        1
+    );
     scene.when(prefer(2)).then([]);
 }
 

@@ -178,7 +178,7 @@ fn five_wrong_codes_end_the_authorization_and_count_toward_no_lock() {
         assert_eq!(rejected.ended, n == 5);
         scene = told.next();
     }
-    assert_eq!(scene.state.locks, domain::state::Locks::default());
+    assert_eq!(scene.state.tallies.others.locks, domain::state::Locks::default());
     assert!(matches!(scene.state.verifications[&CHECK].progress, Progress::Failed { .. }));
     let refusal = Refusal::VerificationRequired { purpose: Purpose::AddMethod };
     scene.when(add(&key, &code(&key, START))).refused(refusal);

@@ -220,7 +220,7 @@ fn with_two_factor_on_a_second_factor_is_needed_that_is_not_email() {
     let by_mail = second(Some(FactorKind::Email), &digits(&MAIL));
     scene.clone().when(reset(None, by_mail)).refused_for("method").needing_nothing();
     scene.clone().when(send(CHECK, Channel::Email)).refused_for("channel");
-    let view = scene.state.verification_view(CHECK, &CHECKED, &scene.policy, START).unwrap();
+    let view = scene.state.verification_view(CHECK, &CHECKED, &scene.origin, &scene.policy, START).unwrap();
     let kinds: Vec<FactorKind> = view.methods.iter().map(|method| method.kind).collect();
     assert_eq!(view.status, VerificationStatus::Pending);
     assert_eq!(kinds, [FactorKind::Totp, FactorKind::RecoveryCode], "with an app on file no text resets it");
@@ -282,10 +282,10 @@ fn the_mail_alone_resets_no_count() {
     let scene =
         asked(an_account_with_both()).then_at(START, [wrong(FactorKind::Email, 2, 50), wrong(FactorKind::Totp, 4, 51)]);
     let scene = scene.when(reset(Some(&digits(&MAIL)), None)).next();
-    assert_eq!((scene.state.account_failures, scene.state.locks.email.failures), (51, 2));
+    assert_eq!((scene.state.tallies.others.failures, scene.state.tallies.others.locks.email.failures), (51, 2));
     let scene = asked(an_account()).then_at(START, [wrong(FactorKind::Email, 2, 50)]);
     let scene = scene.when(reset(Some(&digits(&MAIL)), None)).accepted().next();
-    assert_eq!((scene.state.account_failures, scene.state.locks.email.failures), (50, 2));
+    assert_eq!((scene.state.tallies.others.failures, scene.state.tallies.others.locks.email.failures), (50, 2));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use domain::{
     outcome::{Outcome, Refusal},
     policy::Policy,
     secret::Secret,
-    state::{Account, Device, Progress},
+    state::{Account, Device, Progress, Tallies},
     time::{Seconds, Timestamp},
     values::*,
 };
@@ -326,14 +326,19 @@ impl World {
     /// What always holds of a state that decisions made.
     fn holds(&self) {
         let (state, now) = (&self.scene.state, self.scene.now);
-        assert_eq!(state.account_failures, self.seen.wrong_in_a_row, "the count falls for its reasons alone");
-        assert!(state.account_failures <= self.scene.policy.account_cap);
-        assert_eq!(state.account_locked, state.account_failures >= self.scene.policy.account_cap);
+        for side in Tallies::SIDES {
+            let (tally, policy) = (state.tallies.of(side), &self.scene.policy);
+            let failures = tally.failures_at(now, policy.account_cap_falls_per_day);
+            let [least, most] = self.seen.failures(side, now);
+            assert!((least..=most).contains(&failures), "the count falls for its reasons alone");
+            assert!(failures <= policy.account_cap);
+            assert_eq!(state.is_capped(side, policy, now), failures >= policy.account_cap);
+        }
         assert_eq!(state.two_factor_since.is_some(), !state.methods.is_empty());
         assert_eq!(state.primary.is_some(), !state.methods.is_empty());
         assert!(state.primary.is_none_or(|id| state.methods.contains_key(&id)));
         assert_eq!(state.recovery.is_some(), !state.methods.is_empty());
-        assert!(state.summary(now).is_some());
+        assert!(state.summary(&usual(), now).is_some());
     }
 }
 
@@ -457,7 +462,14 @@ proptest! {
             }
         }
         let judged = world.seen.history.iter().filter(|(event, _)| matches!(event, Event::CodeRejected(_))).count();
-        prop_assert!(judged <= 100);
-        prop_assert_eq!(judged, world.scene.state.account_failures as usize);
+        let days = world.scene.now.seconds_since(START) / (24 * 3_600);
+        prop_assert!(judged <= 100 + 10 * (days as usize + 1));
+        let of_known = &world.scene.state.tallies.known_devices;
+        prop_assert_eq!(of_known, &domain::state::Tally::default(), "what strangers do locks no known device");
+        let started = world.scene.clone().by(SIGNED_IN).when(start(Purpose::AddMethod)).accepted().next();
+        let id = started.state.verifications.iter().rev().find(|(_, check)| check.started_by == Some(OWNER)).map(|(id, _)| *id);
+        let id = id.unwrap();
+        let now = started.now;
+        started.when(submit(id, FactorKind::Totp, &code_at(1, now))).accepted();
     }
 }

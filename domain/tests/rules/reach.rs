@@ -28,7 +28,7 @@ fn the_stories_reach_far_enough() {
             let sum = told.entry(name).or_default();
             *sum = [sum[0] + accepted, sum[1] + refused];
         }
-        *names.entry("capped").or_default() += u32::from(world.scene.state.account_locked);
+        *names.entry("capped").or_default() += u32::from(world.scene.state.tallies.others.reached_cap);
     }
     for name in [
         "VerificationSucceeded",

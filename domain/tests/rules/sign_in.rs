@@ -90,8 +90,8 @@ fn wrong_passwords_lock_no_method_and_count_toward_no_cap() {
     for _ in 0..200 {
         scene = scene.wait(Seconds(60)).when(sign_in(OTHER_PASSWORD)).next();
     }
-    assert_eq!((scene.state.account_failures, scene.state.account_locked), (0, false));
-    assert_eq!(scene.state.locks, domain::state::Locks::default());
+    assert_eq!((scene.state.tallies.others.failures, scene.state.tallies.others.reached_cap), (0, false));
+    assert_eq!(scene.state.tallies.others.locks, domain::state::Locks::default());
     scene.when(sign_in(PASSWORD)).accepted();
 }
 
@@ -158,7 +158,7 @@ fn the_sign_in_of_an_access_token_ends_with_the_token() {
     let scene = told.next().by(Caller::Verification(id));
     scene.clone().when(submit(id, FactorKind::Totp, &code_at(1, START))).accepted();
     let scene = scene.then_at(START, [revoked.into()]);
-    let view = scene.state.verification_view(id, &scene.caller, &scene.policy, START).unwrap();
+    let view = scene.state.verification_view(id, &scene.caller, &scene.origin, &scene.policy, START).unwrap();
     assert_eq!(view.status, domain::outcome::VerificationStatus::Expired);
     scene.when(submit(id, FactorKind::Totp, &code_at(1, START))).refused(Refusal::VerificationExpired);
 }

@@ -110,7 +110,7 @@ fn an_api_client_may_vouch_for_the_address() {
         .then_named(&["AccountRegistered", "EmailVerified"])
         .telling(&Outcome::Registered { account_id: ACCOUNT, email_verified: true })
         .charging(&[]);
-    assert!(told.scene.state.summary(START).unwrap().email_verified);
+    assert!(told.scene.state.summary(&usual(), START).unwrap().email_verified);
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn an_unconfirmed_account_ends_after_twenty_four_hours() {
     let end = after(Seconds::hours(24));
     scene.clone().at(just_before(end)).when(confirm(&digits(&code))).accepted();
     assert!(scene.state.exists(just_before(end)) && !scene.state.exists(end));
-    assert!(scene.state.summary(end).is_none());
+    assert!(scene.state.summary(&usual(), end).is_none());
     let scene = scene.at(end);
     scene.clone().when(confirm(&digits(&code))).refused(Refusal::NotFound).needing_nothing();
     scene.clone().when(Command::ResendEmailCode).refused(Refusal::NotFound);

@@ -29,9 +29,9 @@ fn again(code: &str) -> Command {
 #[test]
 fn the_code_of_the_step_signs_in() {
     let told = signing_in_by_app().when(try_totp(&code_at(1, START)));
-    let told = told.then_named(&["VerificationSucceeded", "SignedIn"]).needing_nothing();
+    let told = told.then_named(&["VerificationSucceeded", "SignedIn", "DeviceRemembered"]).needing_nothing();
     assert_eq!(event_of!(told, VerificationSucceeded).totp_step, Some(step_at(START)));
-    let method = told.scene.state.method_view(MethodId(1), START).unwrap();
+    let method = told.scene.state.method_view(MethodId(1), Side::KnownDevices, START).unwrap();
     assert_eq!(method.last_used, Some(START));
 }
 

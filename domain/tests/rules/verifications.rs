@@ -73,10 +73,11 @@ fn no_other_verification_mails_by_itself() {
 fn the_automatic_mail_obeys_lock_and_limits() {
     let scene = given(an_account()).by(SIGNED_IN);
     let until = after(Seconds::minutes(15));
-    let locked_email = scene.clone().then_at(START, [wrong(FactorKind::Email, 3, 3), locked(FactorKind::Email, until)]);
+    let locking = [wrong(FactorKind::Email, 3, 3), locked(FactorKind::Email, until)];
+    let locked_email = scene.clone().then_at(START, locking.map(on_a_known_device));
     let told = locked_email.when(start(Purpose::AddMethod));
     told.refused(Refusal::MethodLocked { locked_until: until, retry_after: Seconds(900) }).needing_nothing();
-    let capped = scene.clone().then_at(START, [wrong(FactorKind::Email, 1, 100)]);
+    let capped = scene.clone().then_at(START, [on_a_known_device(wrong(FactorKind::Email, 1, 100))]);
     capped.when(start(Purpose::AddMethod)).refused(Refusal::AccountLocked);
     scene.clone().when_full(LimitName::SendsPerSource).when(start(Purpose::AddMethod)).rate_limited_for(77);
     let mut scene = scene;
@@ -102,7 +103,7 @@ fn the_primary_method_is_offered_first_and_locks_are_shown() {
     let until = after(Seconds::minutes(15));
     let mut history = an_account_with_both();
     history.push(PrimaryMethodChanged { method_id: domain::ids::MethodId(2) }.into());
-    history.extend([wrong(FactorKind::Sms, 3, 3), locked(FactorKind::Sms, until)]);
+    history.extend([wrong(FactorKind::Sms, 3, 3), locked(FactorKind::Sms, until)].map(on_a_known_device));
     let told = given(history).by(SIGNED_IN).when(start(Purpose::DisableMethod));
     let offered = offers(&told);
     assert_eq!((offered[0].kind, offered[0].default), (FactorKind::Sms, true));
@@ -247,7 +248,7 @@ fn its_token_or_the_credential_that_started_it_drives_it_and_nobody_else() {
         scene.clone().when(attempt()).refused(Refusal::NotFound).needing_nothing();
         scene.clone().when(send(CHECK, Channel::Email)).refused(Refusal::NotFound);
         scene.clone().when(resend(CHECK)).refused(Refusal::NotFound);
-        let view = scene.state.verification_view(CHECK, &caller, &scene.policy, START);
+        let view = scene.state.verification_view(CHECK, &caller, &scene.origin, &scene.policy, START);
         assert_eq!(view, Err(Refusal::NotFound));
     }
     let unknown = submit(THIRD_CHECK, FactorKind::Totp, "123456");
@@ -295,7 +296,13 @@ fn its_use_lasts_ten_minutes_and_thirty_to_add_a_method() {
         let succeeded = event_of!(told, VerificationSucceeded);
         assert_eq!(succeeded.usable_until, after(lives));
         assert_eq!((succeeded.kind, succeeded.totp_step), (FactorKind::Totp, Some(step_at(START))));
-        let view = |at| told.scene.state.verification_view(CHECK, &SIGNED_IN, &told.scene.policy, at).unwrap().status;
+        let view = |at| {
+            told.scene
+                .state
+                .verification_view(CHECK, &SIGNED_IN, &told.scene.origin, &told.scene.policy, at)
+                .unwrap()
+                .status
+        };
         assert_eq!(view(just_before(after(lives))), VerificationStatus::Verified);
         assert_eq!(view(after(lives)), VerificationStatus::Expired);
     }
@@ -309,7 +316,8 @@ fn a_method_that_is_not_named_is_told_from_the_code_when_that_can_be_told() {
     let recovery = recovery_codes(SALT, 10).0.remove(0);
     let history = an_account_with_both().into_iter().chain([signing_in(CHECK)]);
     let scene = given(history).by(CHECKED);
-    scene.clone().when(unnamed(&recovery)).then_named(&["RecoveryCodeUsed", "VerificationSucceeded", "SignedIn"]);
+    let names = ["RecoveryCodeUsed", "VerificationSucceeded", "SignedIn", "DeviceRemembered"];
+    scene.clone().when(unnamed(&recovery)).then_named(&names);
     let told = scene.clone().when(unnamed(&code_at(1, START))).accepted();
     assert_eq!(event_of!(told, VerificationSucceeded).kind, FactorKind::Totp);
     // Once a text was sent too, six digits may be either.
@@ -357,7 +365,8 @@ fn a_completed_sign_in_stays_completed() {
     let done = completed(CHECK, Purpose::SignIn, START);
     for history in [vec![for_a_product, done.clone()], vec![signing_in(CHECK), done]] {
         let scene = given(an_account_with_totp().into_iter().chain(history));
-        let view = |at| scene.state.verification_view(CHECK, &CHECKED, &scene.policy, at).unwrap().status;
+        let view =
+            |at| scene.state.verification_view(CHECK, &CHECKED, &scene.origin, &scene.policy, at).unwrap().status;
         assert_eq!(view(START), VerificationStatus::Verified);
         assert_eq!(view(after(Seconds::hours(1))), VerificationStatus::Verified);
     }
@@ -367,7 +376,7 @@ fn a_completed_sign_in_stays_completed() {
 fn a_verification_that_lives_is_small_to_show() {
     let history = an_account_with_totp().into_iter().chain([checking(CHECK, Purpose::DisableMethod)]);
     let scene = given(history);
-    let view = |at| scene.state.verification_view(CHECK, &SIGNED_IN, &scene.policy, at).unwrap();
+    let view = |at| scene.state.verification_view(CHECK, &SIGNED_IN, &scene.origin, &scene.policy, at).unwrap();
     let end = after(Seconds::minutes(15));
     assert_eq!((view(just_before(end)).status, view(just_before(end)).expires_at), (VerificationStatus::Pending, end));
     assert_eq!((view(end).status, view(end).methods), (VerificationStatus::Expired, vec![]));

@@ -20,10 +20,11 @@ pub struct Witness {
     pub used_codes: BTreeSet<(u32, u32)>,
     pub used_up: BTreeSet<VerificationId>,
     pub steps: BTreeMap<MethodId, u64>,
-    pub locked_until: BTreeMap<FactorKind, Timestamp>,
+    pub locked_until: BTreeMap<(Side, FactorKind), Timestamp>,
     /// Wrong codes of a kind since it last succeeded.
-    pub guesses: BTreeMap<FactorKind, Vec<Timestamp>>,
-    pub wrong_in_a_row: u32,
+    pub guesses: BTreeMap<(Side, FactorKind), Vec<Timestamp>>,
+    /// Wrong codes since a factor that is not email last succeeded.
+    pub wrong_in_a_row: BTreeMap<Side, Vec<Timestamp>>,
     pub sends: BTreeMap<VerificationId, u32>,
     pub own_sends: Vec<Timestamp>,
     pub last_sends: BTreeMap<(VerificationId, Option<MethodId>), Timestamp>,
@@ -38,7 +39,6 @@ impl Witness {
         match event {
             Event::RecoveryCodeUsed(e) => {
                 assert!(self.used_codes.insert((e.set, e.index)), "a used recovery code never works twice");
-                self.wrong_in_a_row = 0;
                 if let Command::UseRecoveryCode { code, .. } | Command::CheckAndAct { check: Check { code, .. }, .. } =
                     command
                 {
@@ -52,9 +52,11 @@ impl Witness {
                 }
                 let of_an_address = e.kind == FactorKind::Email && e.purpose == Purpose::ResetPassword;
                 if !of_an_address {
-                    self.not_locked(e.kind, before);
-                    self.guesses.remove(&e.kind);
-                    self.wrong_in_a_row = 0;
+                    self.not_locked(e.kind, e.side, before);
+                    self.guesses.remove(&(e.side, e.kind));
+                    if e.kind != FactorKind::Email {
+                        self.wrong_in_a_row.remove(&e.side);
+                    }
                 }
                 if let Command::SubmitCode { code, .. } | Command::CheckAndAct { check: Check { code, .. }, .. } =
                     command
@@ -63,30 +65,28 @@ impl Witness {
                 }
             }
             Event::CodeRejected(e) if e.kind_failures > 0 => {
-                self.not_locked(e.kind, before);
-                self.wrong_in_a_row += 1;
+                self.not_locked(e.kind, e.side, before);
+                self.wrong_in_a_row.entry(e.side).or_default().push(now);
                 let most = if e.kind == FactorKind::Totp { policy.totp_attempts } else { policy.code_attempts };
-                let guesses = self.guesses.entry(e.kind).or_default();
+                let guesses = self.guesses.entry((e.side, e.kind)).or_default();
                 guesses.push(now);
                 let recent = guesses.iter().filter(|at| now < at.plus(policy.lock_lasts)).count();
                 assert!(recent <= most as usize, "no resend, restart or switch gains guesses");
             }
             Event::MethodLocked(e) => {
-                self.locked_until.insert(e.kind, e.locked_until);
+                self.locked_until.insert((e.side, e.kind), e.locked_until);
             }
             Event::MethodUnlocked(e) => {
-                for kind in &e.kinds {
-                    self.locked_until.remove(kind);
-                    self.guesses.remove(kind);
-                }
+                self.locked_until.retain(|(_, kind), _| !e.kinds.contains(kind));
+                self.guesses.retain(|(_, kind), _| !e.kinds.contains(kind));
                 if e.cap_lifted {
-                    self.wrong_in_a_row = 0;
+                    self.wrong_in_a_row.clear();
                 }
             }
             Event::TwoFactorReset(_) => {
-                self.locked_until.clear();
-                self.guesses.clear();
-                self.wrong_in_a_row = 0;
+                self.locked_until.retain(|(side, _), _| *side == Side::Others);
+                self.guesses.retain(|(side, _), _| *side == Side::Others);
+                self.wrong_in_a_row.remove(&Side::KnownDevices);
             }
             Event::MethodEnabled(e) => {
                 if let Some(step) = e.totp_step {
@@ -109,12 +109,24 @@ impl Witness {
         assert!(last.is_none_or(|last| last < step), "the accepted step of a device strictly increases");
     }
 
-    fn not_locked(&self, kind: FactorKind, before: &Scene<Account>) {
+    fn not_locked(&self, kind: FactorKind, side: Side, before: &Scene<Account>) {
         if kind != FactorKind::RecoveryCode {
-            let until = self.locked_until.get(&kind);
+            let until = self.locked_until.get(&(side, kind));
             assert!(until.is_none_or(|until| before.now >= *until), "a locked method never verifies");
-            assert!(self.wrong_in_a_row < before.policy.account_cap, "the cap holds over everything");
+            let [least, _] = self.failures(side, before.now);
+            assert!(least < before.policy.account_cap, "the cap holds over everything");
         }
+    }
+
+    /// Between what and what the count of a side must be: strangers' falls by ten a day since its first at most.
+    pub fn failures(&self, side: Side, now: Timestamp) -> [u32; 2] {
+        let wrong = self.wrong_in_a_row.get(&side).map(Vec::as_slice).unwrap_or_default();
+        let most = u32::try_from(wrong.len()).unwrap();
+        let fallen = match (side, wrong.first()) {
+            (Side::Others, Some(first)) => now.seconds_since(*first) / (24 * 3_600 / 10),
+            _ => 0,
+        };
+        [most.saturating_sub(fallen), most]
     }
 
     fn uses_up(&mut self, id: VerificationId) {

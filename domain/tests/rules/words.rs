@@ -184,8 +184,9 @@ fn recovery_codes_are_read_as_people_type_them() {
 
 #[test]
 fn sources_are_counted_by_address_or_by_64_bits_of_it() {
-    let network =
-        |ip: Option<&str>| Origin { ip: ip.map(|ip| ip.parse::<IpAddr>().unwrap()), user_agent: None }.network();
+    let network = |ip: Option<&str>| {
+        Origin { ip: ip.map(|ip| ip.parse::<IpAddr>().unwrap()), user_agent: None, device: None }.network()
+    };
     assert_eq!(network(Some("192.0.2.7")), "192.0.2.7");
     assert_eq!(network(Some("::ffff:192.0.2.7")), "192.0.2.7");
     assert_eq!(network(Some("2001:db8:1:2:3:4:5:6")), "2001:db8:1:2::/64");
@@ -342,7 +343,7 @@ fn shows_nothing(debug: &str) {
 
 #[test]
 fn debug_of_values_shows_nothing_personal() {
-    let origin = Origin { ip: Some([192, 0, 2, 7].into()), user_agent: Some("Netscape".to_owned()) };
+    let origin = Origin { ip: Some([192, 0, 2, 7].into()), user_agent: Some("Netscape".to_owned()), device: None };
     shows_nothing(&format!("{:?}", (email(), number(NUMBER), label("my phone"), text("my phone"), origin)));
     shows_nothing(&format!("{:?}", (password_hash(PASSWORD), Secret::new(PASSWORD.to_owned()), secret(1), hash_of(1))));
     shows_nothing(&format!("{:?}", (Personal::Known("ada@example.com"), given([]).entropy())));
@@ -381,8 +382,8 @@ fn debug_of_answers_shows_nothing_personal() {
     };
     shows_nothing(&format!("{:?}", (sent, offered, enrollment)));
     let scene = given(an_account_with_sms());
-    let views: Vec<MethodView> = scene.state.methods_view(START);
-    shows_nothing(&format!("{:?} {:?} {:?}", views, scene.state.summary(START), scene.state));
+    let views: Vec<MethodView> = scene.state.methods_view(Side::KnownDevices, START);
+    shows_nothing(&format!("{:?} {:?} {:?}", views, scene.state.summary(&usual(), START), scene.state));
 }
 
 #[test]

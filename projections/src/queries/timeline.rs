@@ -193,7 +193,7 @@ fn shown_ip(ip: &Personal<IpAddr>, reveal: Reveal) -> String {
             let [a, b, c, _] = v4.octets();
             format!("{a}.{b}.{c}.0/24")
         }
-        (Reveal::Masked, ip) => Origin { ip: Some(ip), user_agent: None }.network(),
+        (Reveal::Masked, ip) => Origin { ip: Some(ip), ..Origin::default() }.network(),
     }))
 }
 

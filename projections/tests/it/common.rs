@@ -390,6 +390,7 @@ pub fn succeeded_in(
         totp_step: None,
         usable_until,
         needs_second_factor: false,
+        good_from: None,
         side: domain::values::Side::Others,
     }
     .into()

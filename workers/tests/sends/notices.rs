@@ -54,6 +54,14 @@ fn rejected(kind: FactorKind, kind_failures: u32, account_locked: bool) -> Event
     .into()
 }
 
+/// The same, of which its owner is told.
+fn told(event: Event) -> Event {
+    match event {
+        Event::CodeRejected(rejected) => CodeRejected { tell_owner: true, ..rejected }.into(),
+        event => event,
+    }
+}
+
 fn reason() -> domain::personal::Personal<FreeText> {
     Known(FreeText::parse("lost phone").unwrap())
 }
@@ -66,6 +74,8 @@ fn noticed(world: &World) -> Vec<(Event, &'static str)> {
         (password(None), "new password was set"),
         (password(Some(verification_id)), "was reset with a code"),
         (rejected(FactorKind::Totp, 3, true), "Very many wrong codes"),
+        (told(rejected(FactorKind::Sms, 1, false)), "wrong codes in a row"),
+        (told(rejected(FactorKind::RecoveryCode, 5, true)), "wrong recovery code"),
         (
             MethodLocked {
                 kind: FactorKind::Sms,

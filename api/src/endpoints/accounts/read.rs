@@ -50,7 +50,7 @@ pub(crate) async fn handler(
     freshness: Freshness,
 ) -> Result<Answer<Shape>, Problem> {
     let (state, position) = freshness.state(&app, account.id, (account.state, account.position)).await?;
-    let summary = state.summary(app.now()).ok_or_else(Problem::not_found)?;
+    let summary = state.summary(app.engine.policy(), app.now()).ok_or_else(Problem::not_found)?;
     let shape = Shape {
         account_id: account.id,
         email: summary.email,

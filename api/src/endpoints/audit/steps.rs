@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::{
     ids::{AccessTokenId, MethodId, SessionId, VerificationId},
     personal::Personal,
-    state::{Account, Device, Lock, Phase, Progress},
+    state::{Account, Device, Lock, Phase, Progress, Tally},
     time::Timestamp,
     values::{Aal, Amr, MethodKind, Purpose},
 };
@@ -49,6 +49,8 @@ pub(crate) struct StateShape {
     account_failures: u32,
     /// Whether the cap stops those three.
     account_locked: bool,
+    /// The same three for devices that the account knows; those above are everybody else's.
+    known_devices: TallyState,
     /// Verifications of the last day, by id.
     #[schema(value_type = BTreeMap<String, VerificationState>)]
     verifications: BTreeMap<VerificationId, VerificationState>,
@@ -58,6 +60,21 @@ pub(crate) struct StateShape {
     /// Live access tokens, by id.
     #[schema(value_type = BTreeMap<String, AccessTokenState>)]
     access_tokens: BTreeMap<AccessTokenId, AccessTokenState>,
+}
+
+/// Wrong codes of one side, when the last of them came.
+#[derive(Serialize, utoipa::ToSchema)]
+struct TallyState {
+    locks: BTreeMap<&'static str, LockState>,
+    account_failures: u32,
+    account_locked: bool,
+}
+
+fn locks(tally: &Tally) -> BTreeMap<&'static str, LockState> {
+    [("totp", tally.locks.totp), ("sms", tally.locks.sms), ("email", tally.locks.email)]
+        .into_iter()
+        .map(|(kind, Lock { failures, locked_until })| (kind, LockState { failures, locked_until }))
+        .collect()
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -172,12 +189,14 @@ impl StateShape {
                 remaining: set.remaining(),
                 generated_at: set.generated_at,
             }),
-            locks: [("totp", account.locks.totp), ("sms", account.locks.sms), ("email", account.locks.email)]
-                .into_iter()
-                .map(|(kind, Lock { failures, locked_until })| (kind, LockState { failures, locked_until }))
-                .collect(),
-            account_failures: account.account_failures,
-            account_locked: account.account_locked,
+            locks: locks(&account.tallies.others),
+            account_failures: account.tallies.others.failures,
+            account_locked: account.tallies.others.reached_cap,
+            known_devices: TallyState {
+                locks: locks(&account.tallies.known_devices),
+                account_failures: account.tallies.known_devices.failures,
+                account_locked: account.tallies.known_devices.reached_cap,
+            },
             verifications: account
                 .verifications
                 .iter()

@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use crate::{
     endpoint::{About, Access, Kind},
-    extract::{Freshness, OnVerification},
+    extract::{Freshness, From, OnVerification},
     problem::Problem,
     shapes::{Answer, VerificationAnswer, VerificationShape},
     state::App,
@@ -18,10 +18,11 @@ pub(crate) const ABOUT: About = About { access: Access::Verification, kind: Kind
 pub(crate) async fn handler(
     State(app): State<App>,
     on: OnVerification,
+    From(origin): From,
     freshness: Freshness,
 ) -> Result<Answer<VerificationAnswer>, Problem> {
     let (state, position) = freshness.state(&app, on.account, (on.state, on.position)).await?;
-    let view = state.verification_view(on.id, &on.caller, app.engine.policy(), app.now())?;
+    let view = state.verification_view(on.id, &on.caller, &origin, app.engine.policy(), app.now())?;
     let verification = VerificationShape::seen(on.account, view, &on.caller);
     Ok(Answer::ok(VerificationAnswer { verification }).at(position))
 }

@@ -79,7 +79,7 @@ pub(super) async fn start(State(app): State<App>, call: Call<Start>) -> Result<R
     }
 }
 
-/// `PUT`: the code; from then on one method may be added, for half an hour.
+/// `PUT`: the code; from then on one method may be added, from here and for a while.
 pub(super) async fn finish(State(app): State<App>, call: Call<Finish>) -> Result<Response, Refused> {
     let owner = call.owner()?;
     let secret = given(call.body().secret.as_ref(), Code::MissingParams, "secret")?;

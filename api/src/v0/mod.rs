@@ -4,7 +4,7 @@
 //! | theirs | ours |
 //! | --- | --- |
 //! | `secret` | the token of a verification, or the handle of a number that is being enrolled |
-//! | `secret` of an authenticator app | the key that was offered: derived, so nothing is stored before it is used |
+//! | `secret` of an authenticator app | the key that was offered: it carries its own proof, so nothing is stored before it is used |
 //! | `id`, `user_id` | the number of the account in this installation |
 //! | backup codes | recovery codes |
 //! | `tfa_locked` | the lock of a kind, or the account's cap (without an end) |

@@ -158,10 +158,21 @@ async fn sessions_and_access_tokens_are_listed_while_they_live(on: On) {
     assert!(sessions[1].is_live(Some(world.later(Seconds::hours(1))), world.later(Seconds::hours(24))));
     assert_eq!(views.access_tokens(account).await.unwrap()[0].name.as_deref(), Some("laptop backup"));
 
-    // The session that enables a factor has proved it.
+    // A method raises no session by itself: that has an event of its own.
     world.acts(Actor::Session { session_id: one });
     world.given(account, [world.enrolling_totp(1), world.enabled(1, MethodKind::Totp, true)]).await;
     world.acts(Actor::Anonymous);
+    world.settle(&views).await;
+    let sessions = views.sessions(account).await.unwrap();
+    assert_eq!((sessions[1].aal, sessions[1].amr.join(" ").as_str()), (Aal::Aal1, "pwd"));
+    let renewed = SessionRenewed {
+        session_id: one,
+        token_hash: hash(),
+        aal: Aal::Aal2,
+        amr: vec![Amr::Pwd, Amr::Otp, Amr::Mfa],
+        verification_id: Some(VerificationId(world.uuid())),
+    };
+    world.given(account, [renewed.into()]).await;
     world.settle(&views).await;
     let sessions = views.sessions(account).await.unwrap();
     assert_eq!((sessions[1].aal, sessions[1].amr.join(" ").as_str()), (Aal::Aal2, "pwd otp mfa"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Person, Server, Setup, over_both_logs, totp_at};
+use crate::support::{Client, Person, Server, Settings, Setup, over_both_logs, totp_at};
 
 over_both_logs![
     a_key_that_was_asked_for_before_is_not_the_owners,
@@ -10,14 +10,14 @@ over_both_logs![
 ];
 
 /// An account with an access token: the client that holds it.
-async fn with_key(server: &Server, name: &str) -> (Person, crate::support::Client) {
+async fn with_key(server: &Server, name: &str) -> (Person, Client) {
     let person = Person::sign_up(server, name).await;
     let verification = person.verify_by_mail("issue_access_token").await;
     let issued = person.access_token("cli", &verification).await;
     let client = server.client().with(issued["token"].as_str().unwrap());
     (person, client)
 }
-async fn key(client: &crate::support::Client) -> String {
+async fn key(client: &Client) -> String {
     let offer = client.post("/api/v0/tfa/totp-setup/", json!({})).await.expect(200);
     offer["secret"].as_str().unwrap().to_owned()
 }
@@ -47,7 +47,8 @@ async fn a_key_that_was_asked_for_before_is_not_the_owners(setup: Setup) {
 }
 
 async fn a_thief_with_the_owners_token_confirms_no_key_elsewhere(setup: Setup) {
-    let server = setup.server_with(crate::support::Settings::default().with("trusted_proxies", "127.0.0.0/8")).await;
+    let settings = Settings::default().with("trusted_proxies", "127.0.0.0/8").with("dev_inbox", "exposed");
+    let server = setup.server_with(settings).await;
     let (owner, client) = with_key(&server, "bert").await;
     let (here, elsewhere) =
         (client.header("X-Forwarded-For", "198.51.100.1"), client.header("X-Forwarded-For", "203.0.113.9"));

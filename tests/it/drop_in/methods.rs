@@ -70,7 +70,7 @@ async fn a_second_method_authorized_by_each_kind(setup: Setup) {
     vastai.tfa(&["activate", "--secret", &second, "-l", "Second", &server.fresh_totp(&second)]).says("activated");
     // By email only from a session that a factor began, and by a backup code at once.
     vastai.tfa(&["auth-new", "-t", "email"]).says("A code by email only logs in.");
-    vastai.tfa(&["login", "-t", "totp", "-c", &server.fresh_totp(&app)]).says("2FA login successful!");
+    vastai.tfa(&["login", "-id", "1", "-c", &server.fresh_totp(&app)]).says("2FA login successful!");
     let mails = person.codes_mailed_to(&client).await;
     let vastai = vastai.without_key();
     let secret = vastai.authorize(&server, &["-t", "email"]);

@@ -208,12 +208,11 @@ fn unasked_change(notice: &Notice, issuer: &str) -> String {
             "If this was not you, someone has your password and your recovery codes: sign in to {issuer}, change your \
              password, make new recovery codes and end the sessions you do not know."
         ),
-        Notice::WrongCodes
-        | Notice::WrongRecoveryCodes
-        | Notice::MethodLocked { .. }
-        | Notice::AccountLocked => format!(
-            "If this was not you, someone may know your password: change it at {issuer}. Never share a code with anyone."
-        ),
+        Notice::WrongCodes | Notice::WrongRecoveryCodes | Notice::MethodLocked { .. } | Notice::AccountLocked => {
+            format!(
+                "If this was not you, someone may know your password: change it at {issuer}. Never share a code with anyone."
+            )
+        }
         Notice::Unlocked { .. } | Notice::TwoFactorReset { .. } => {
             format!("If you did not ask support for this, tell support of {issuer} at once, and change your password.")
         }

@@ -3,6 +3,8 @@
 
 mod account_life;
 mod architecture;
+#[path = "../attacks/mod.rs"]
+mod attacks;
 mod bad_input;
 mod command_line;
 mod documents;

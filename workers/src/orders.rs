@@ -1,6 +1,10 @@
 //! Which events order a message, and what they order. Pure.
 
-use domain::{events::Event, personal::Personal, values::{FactorKind, FreeText}};
+use domain::{
+    events::Event,
+    personal::Personal,
+    values::{FactorKind, FreeText},
+};
 use messages::Notice;
 
 /// Stored types of the events that order a code.

@@ -1,0 +1,3 @@
+//! Attacks over the real binary, each with its control: the owner's own way still works.
+
+mod known_devices;

@@ -84,6 +84,10 @@ questions! {
     NextAccountNumber => AccountNumber;
     /// The limiter's word: granted, or how long to wait.
     Allowance => Result<(), Seconds>;
+    /// Whether who asks has wrong second factors left, or how long to wait.
+    SecondFactorsLeft => Result<(), Seconds>;
+    /// That a second factor was wrong is counted.
+    WrongSecondFactor => ();
     /// The claim of an address for the account.
     AddressClaim => Claim;
 }
@@ -162,6 +166,15 @@ impl Drop for Allowance {
         }
     }
 }
+
+/// Whether these buckets of wrong second factors have room, as far as is known without asking anyone: a right code
+/// must not wait for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecondFactorsLeft(pub Allowance);
+
+/// A wrong second factor, to be counted in these buckets before it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongSecondFactor(pub Allowance);
 
 /// The claim of this address for the account.
 #[derive(Debug, Clone, PartialEq, Eq)]

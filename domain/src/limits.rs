@@ -5,7 +5,7 @@ use crate::{
     ids::{AccountId, VerificationId},
     policy::{Limit, Limits, Policy},
     time::Seconds,
-    values::{EmailAddress, Origin, PhoneNumber},
+    values::{Caller, EmailAddress, Origin, PhoneNumber},
 };
 
 /// Which rule a bucket belongs to. The name is part of the bucket's keyed hash.
@@ -27,6 +27,10 @@ pub enum LimitName {
     PasswordsPerAddress,
     /// Wrong recovery codes from one source.
     RecoveryCodesPerSource,
+    /// Wrong second factors from one source, over all accounts.
+    SecondFactorsPerSource,
+    /// Wrong second factors by one API client, over all accounts.
+    SecondFactorsPerClient,
     /// Accounts registered by one source.
     RegistrationsPerSource,
 }
@@ -43,6 +47,8 @@ impl LimitName {
             Self::PasswordsPerAddressAndSource => "passwords_per_address_and_source",
             Self::PasswordsPerAddress => "passwords_per_address",
             Self::RecoveryCodesPerSource => "recovery_codes_per_source",
+            Self::SecondFactorsPerSource => "second_factors_per_source",
+            Self::SecondFactorsPerClient => "second_factors_per_client",
             Self::RegistrationsPerSource => "registrations_per_source",
         }
     }
@@ -136,6 +142,16 @@ pub fn made_up_reset(policy: &Policy, reset: VerificationId) -> Charge {
 /// A recovery code.
 pub fn recovery_code_attempt(limits: &Limits, origin: &Origin) -> Vec<Charge> {
     vec![charge(LimitName::RecoveryCodesPerSource, origin.network(), limits.recovery_codes_per_source, true)]
+}
+
+/// A wrong second factor. An API client stands for many people in one place, so it is counted as what it is.
+pub fn wrong_second_factor(limits: &Limits, caller: &Caller, origin: &Origin) -> Vec<Charge> {
+    vec![match caller {
+        Caller::ApiClient(id, _) => {
+            charge(LimitName::SecondFactorsPerClient, id.to_string(), limits.second_factors_per_client, false)
+        }
+        _ => charge(LimitName::SecondFactorsPerSource, origin.network(), limits.second_factors_per_source, false),
+    }]
 }
 
 /// A sign-up.

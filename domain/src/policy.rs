@@ -244,6 +244,10 @@ pub struct Limits {
     pub passwords_per_address: Limit,
     /// Wrong recovery codes from one source. 30 an hour.
     pub recovery_codes_per_source: Limit,
+    /// Wrong second factors from one source, over all accounts. 30 an hour; each process lets one more through.
+    pub second_factors_per_source: Limit,
+    /// Wrong second factors by one API client, over all accounts. 200 an hour; each process lets one more through.
+    pub second_factors_per_client: Limit,
     /// Accounts registered by one source. 100 an hour.
     pub registrations_per_source: Limit,
 }
@@ -259,6 +263,8 @@ impl Default for Limits {
             passwords_per_address_and_source: limit(10, Seconds::minutes(15)),
             passwords_per_address: limit(100, Seconds::days(1)),
             recovery_codes_per_source: limit(30, Seconds::hours(1)),
+            second_factors_per_source: limit(30, Seconds::hours(1)),
+            second_factors_per_client: limit(200, Seconds::hours(1)),
             registrations_per_source: limit(100, Seconds::hours(1)),
         }
     }

@@ -52,6 +52,18 @@ impl Engine {
                 let word = self.limiter().charge(&question.0, self.now()).await?;
                 question.answered(word)
             }
+            Need::SecondFactorsLeft(question) => {
+                let word = self.limiter().exhausted(&question.0.0, self.now()).map_or(Ok(()), Err);
+                question.answered(word)
+            }
+            // A wrong code is told and recorded even where this count is out of reach: were it not, whoever took the
+            // limiter down could tell wrong codes from right ones without a count anywhere.
+            Need::WrongSecondFactor(question) => {
+                if let Err(error) = self.limiter().charge(&question.0.0, self.now()).await {
+                    tracing::warn!(%error, "a wrong second factor was not counted for its source");
+                }
+                question.answered(())
+            }
             // An account that is erased was offered nothing: no entered key has no bytes.
             Need::OfferedTotpKey(question) => {
                 let OfferedTotpKey { account_id, credential, random, ends } = question;

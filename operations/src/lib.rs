@@ -7,6 +7,7 @@
 
 mod activity;
 mod checkpoints;
+mod exhausted;
 mod holdings;
 mod inbox;
 mod keeper;
@@ -27,6 +28,7 @@ use self::{activity::Activity, keeper::OperationsKeeper, sqlite::SqliteOperation
 pub struct Operations {
     keeper: Arc<dyn OperationsKeeper>,
     activity: Activity,
+    exhausted: exhausted::Exhausted,
     ring: Arc<KeyRing>,
     inbox_key: DataKey,
 }
@@ -49,7 +51,7 @@ impl Operations {
 
     fn over(keeper: Arc<dyn OperationsKeeper>, ring: Arc<KeyRing>) -> Self {
         let inbox_key = ring.service_key("inbox");
-        Self { keeper, activity: Activity::default(), ring, inbox_key }
+        Self { keeper, activity: Activity::default(), exhausted: exhausted::Exhausted::default(), ring, inbox_key }
     }
 
     /// Writes what is only in memory and ends.

@@ -8,7 +8,7 @@ use domain::{
 };
 use event_store::port::{Limiter, LogError};
 
-use crate::{Operations, holdings::Bucket};
+use crate::{Operations, exhausted::Exhausted, holdings::Bucket};
 
 /// A network that was not seen for so long is a stranger again.
 const NETWORK_KNOWN: Seconds = Seconds::days(180);
@@ -40,7 +40,17 @@ impl Limiter for Operations {
         if charges.is_empty() {
             return Ok(Ok(()));
         }
-        self.keeper.charge(self.buckets(charges), now).await
+        let word = self.keeper.charge(self.buckets(charges), now).await?;
+        if let Err(wait) = word {
+            for charge in charges.iter().filter(|charge| Exhausted::is_kept(charge)) {
+                self.exhausted.remember(self.bucket(charge).hash, now.plus(wait), now);
+            }
+        }
+        Ok(word)
+    }
+
+    fn exhausted(&self, charges: &[Charge], now: Timestamp) -> Option<Seconds> {
+        charges.iter().filter_map(|charge| self.exhausted.wait(|| self.bucket(charge).hash, now)).max()
     }
 
     async fn refund(&self, charges: &[Charge], now: Timestamp) -> Result<(), LogError> {

@@ -168,12 +168,13 @@ impl Rules<'_> {
         let entered = super::codes::digits(code, usize::from(parameters.digits))?;
         let side = self.side(verification.started_by);
         self.not_locked(FactorKind::Totp, side)?;
+        self.second_factors_left()?;
         Ok(match self.totp_step(secret, *parameters, *last_step, entered)? {
             Ok(step) => {
                 Judgement::Right(Proof { totp_step: Some(step), ..Proof::of(FactorKind::Totp, Some(method_id), side) })
             }
             Err(mismatch) => {
-                Judgement::Wrong(self.wrong(id, verification, FactorKind::Totp, Some(method_id), mismatch))
+                Judgement::Wrong(self.wrong(id, verification, FactorKind::Totp, Some(method_id), mismatch)?)
             }
         })
     }
@@ -191,11 +192,12 @@ impl Rules<'_> {
         let side = self.side(verification.started_by);
         self.not_locked(kind, side)?;
         let issued = self.valid_code(&verification.codes, channel, method_id)?;
+        self.second_factors_left()?;
         if self.code_matches(issued.challenge, &entered)? {
             Ok(Judgement::Right(Proof::of(kind, method_id, side)))
         } else {
             let mismatch = RejectionReason::Wrong.into();
-            Ok(Judgement::Wrong(self.wrong(id, verification, kind, method_id, mismatch)))
+            Ok(Judgement::Wrong(self.wrong(id, verification, kind, method_id, mismatch)?))
         }
     }
 
@@ -207,7 +209,8 @@ impl Rules<'_> {
         kind: FactorKind,
         method_id: Option<MethodId>,
         mismatch: Mismatch,
-    ) -> Decision {
+    ) -> Ruling {
+        self.count_wrong_second_factor()?;
         let policy = self.context.policy;
         let side = self.side(verification.started_by);
         let in_a_row =
@@ -225,7 +228,7 @@ impl Rules<'_> {
         let mut events: Vec<Event> = vec![rejected.into()];
         let locked_until = (in_a_row >= most).then(|| self.now().plus(policy.lock_lasts));
         events.extend(locked_until.map(|locked_until| Event::from(MethodLocked { kind, locked_until, side })));
-        Decision::reject(events, Refusal::WrongCode { fail_count: in_a_row, locked_until })
+        Ok(Decision::reject(events, Refusal::WrongCode { fail_count: in_a_row, locked_until }))
     }
 
     fn judge_recovery_code(
@@ -254,6 +257,7 @@ impl Rules<'_> {
         if set.is_imported() {
             self.imported_codes_open(side)?;
         }
+        self.second_factors_left()?;
         self.allowed(limits::recovery_code_attempt(&self.context.policy.limits, self.context.origin))?;
         let failures = verification.recovery_failures.saturating_add(1);
         let reason = match self.place_in_set(set, &entered)? {
@@ -267,6 +271,7 @@ impl Rules<'_> {
             Some(_) => RejectionReason::Replayed,
             None => RejectionReason::Wrong,
         };
+        self.count_wrong_second_factor()?;
         let tried = verification.tried(verification_id, FactorKind::RecoveryCode, None);
         let in_a_row = self.state.tallies.of(side).imported.failures.saturating_add(1);
         let rejected = CodeRejected {

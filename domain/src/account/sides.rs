@@ -5,7 +5,9 @@ use super::rules::{Rules, invalid};
 use crate::{
     decision::{Decision, Ruling},
     events::{DeviceForgotten, DeviceRemembered, Event, RevocationReason},
+    evidence::{Allowance, SecondFactorsLeft, WrongSecondFactor},
     ids::{DeviceId, SessionId},
+    limits,
     outcome::{Outcome, Refusal, RememberedDevice},
     policy::Policy,
     secret::TokenHash,
@@ -107,6 +109,24 @@ impl Rules<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Guesses over all accounts are bounded by who guesses. Said before a code is looked at, from what is at hand.
+    pub(super) fn second_factors_left(&self) -> Ruling<()> {
+        match self.answer(SecondFactorsLeft(self.buckets_of_second_factors()))? {
+            Ok(()) => Ok(()),
+            Err(retry_after) => Err(Refusal::RateLimited { retry_after: *retry_after }.into()),
+        }
+    }
+
+    /// A wrong one is counted there before it is told; it stays a wrong one whatever the count says.
+    pub(super) fn count_wrong_second_factor(&self) -> Ruling<()> {
+        Ok(*self.answer(WrongSecondFactor(self.buckets_of_second_factors()))?)
+    }
+
+    fn buckets_of_second_factors(&self) -> Allowance {
+        let context = self.context;
+        Allowance(limits::wrong_second_factor(&context.policy.limits, context.caller, context.origin))
     }
 
     /// Whether the owner is told of the n-th wrong code in a row.

@@ -118,6 +118,8 @@ fn a_judgement_of_another_code_is_no_evidence() {
         with_context(&scene, |context| scene.state.decide(&command, context, evidence))
     };
     let mut evidence = Evidence::new();
+    let Err(Need::SecondFactorsLeft(left)) = decide(&right, &evidence) else { panic!("not asked") };
+    evidence.add(left.answered(Ok(())));
     let Err(Need::TotpAttempt(attempt)) = decide(&right, &evidence) else { panic!("not judged") };
     evidence.add(attempt.judged());
     assert!(decide(&right, &evidence).unwrap().outcome.is_ok());

@@ -175,11 +175,14 @@ impl<D: Decider> Scene<D> {
             policy: &self.policy,
             entropy: &entropy,
         };
-        let (mut needs, mut judged): (Vec<Need>, _) = (Vec::new(), 0);
+        let (mut needs, mut judged, mut counted): (Vec<Need>, _, _) = (Vec::new(), 0, Vec::new());
         let find_out = |need: Need| -> Result<Fact, NeverEnough> {
             assert!(!needs.contains(&need), "what is known is not asked again: {need:?}");
             needs.push(need.clone());
             judged += u32::from(matches!(need, Need::TotpAttempt(_)));
+            if let Need::WrongSecondFactor(wrong) = &need {
+                counted.extend(wrong.0.0.clone());
+            }
             Ok(self.find_out(need))
         };
         let decision = inquiry::decided(&self.state, &command, &context, &mut evidence, find_out).unwrap();
@@ -187,8 +190,11 @@ impl<D: Decider> Scene<D> {
         assert_eq!(again.as_ref(), Ok(&decision), "deciding again gives the same decision");
         self.state = decision.events.iter().fold(self.state, |state, event| state.evolve(event, self.now));
         self.commands += 1;
-        let asked = needs.into_iter().filter(|need| !matches!(need, Need::TotpAttempt(_))).collect();
-        Told { scene: self, decision, asked, judged }
+        let at_hand = |need: &Need| {
+            matches!(need, Need::TotpAttempt(_) | Need::SecondFactorsLeft(_) | Need::WrongSecondFactor(_))
+        };
+        let asked = needs.into_iter().filter(|need| !at_hand(need)).collect();
+        Told { scene: self, decision, asked, judged, counted }
     }
 
     fn find_out(&self, need: Need) -> Fact {
@@ -224,6 +230,11 @@ impl<D: Decider> Scene<D> {
                 let place = question.hashes.iter().position(|hash| *hash == entered);
                 question.answered(place.map(|place| u32::try_from(place).unwrap()))
             }
+            Need::SecondFactorsLeft(question) => {
+                let exhausted = question.0.0.iter().any(|charge| Some(charge.name) == self.full);
+                question.answered(if exhausted { Err(LIMITER_WAIT) } else { Ok(()) })
+            }
+            Need::WrongSecondFactor(question) => question.answered(()),
             Need::OfferedTotpKey(question) => {
                 let tag = Sha256::digest(format!("{question:?}"));
                 let key = [&question.random[..], &question.ends.to_be_bytes(), &tag[..12]].concat();
@@ -243,6 +254,8 @@ pub struct Told<D: Decider> {
     pub asked: Vec<Need>,
     /// How many codes of authenticator apps were judged.
     pub judged: u32,
+    /// Where a wrong second factor was counted.
+    pub counted: Vec<Charge>,
 }
 
 impl<D: Decider> Told<D> {

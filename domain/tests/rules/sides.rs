@@ -3,6 +3,7 @@
 use domain::{
     commands::Command,
     events::*,
+    limits::LimitName,
     outcome::Refusal,
     personal::Personal,
     state::Account,
@@ -280,4 +281,28 @@ fn support_lifts_both_sides_once_a_day_and_once_more_by_somebody_else() {
     scene.clone().when(unlock()).rate_limited_for(day);
     scene.clone().by(Caller::Operator).when(unlock()).rate_limited_for(day - 60);
     scene.by(support()).at(after(Seconds(day))).when(unlock()).accepted();
+}
+
+#[test]
+fn wrong_second_factors_are_counted_by_who_guesses_over_all_accounts() {
+    let guess = || submit(CHECK, FactorKind::Totp, &wrong_totp(1, START));
+    let told = a_stranger_and_the_owner().when(guess()).wrong_code(1);
+    let counted: Vec<_> = told.counted.iter().map(|charge| (charge.name, charge.subject.clone())).collect();
+    assert_eq!(counted, [(LimitName::SecondFactorsPerSource, "192.0.2.7".to_owned())]);
+    assert!(
+        a_stranger_and_the_owner().when(app_code(CHECK, START)).accepted().counted.is_empty(),
+        "a right one is free"
+    );
+    // Who has none left is told so before a code is looked at.
+    for attempt in [guess(), app_code(CHECK, START), submit(CHECK, FactorKind::RecoveryCode, "AAAA-AAAA-AAAA-AAAA")] {
+        let full = a_stranger_and_the_owner().when_full(LimitName::SecondFactorsPerSource).when(attempt);
+        assert_eq!(full.judged, 0);
+        full.needing_nothing().rate_limited_for(77);
+    }
+    // An API client stands for many people: it is counted as one.
+    let mut history = an_account_with_both();
+    history.push(started(CHECK, Purpose::StepUp, Some(Credential::ApiClient(KEY))).into());
+    let told = given(history).by(product()).when(guess()).wrong_code(1);
+    assert_eq!(told.counted.iter().map(|charge| charge.name).collect::<Vec<_>>(), [LimitName::SecondFactorsPerClient]);
+    assert_eq!(event_of!(told, CodeRejected).side, Side::Others, "its key makes none of its people known");
 }

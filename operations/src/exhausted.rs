@@ -1,0 +1,57 @@
+//! Whose wrong second factors are used up, kept in memory: a right code must not wait for a limit.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use domain::{
+    limits::{Charge, LimitName},
+    time::{Seconds, Timestamp},
+};
+
+/// More sources than this at once are not remembered; the accounts' own bounds hold for them all the same.
+const REMEMBERED: usize = 65_536;
+
+/// Buckets that were found full, by their keyed hash, and until when.
+#[derive(Default)]
+pub(crate) struct Exhausted(Mutex<HashMap<[u8; 32], Timestamp>>);
+
+impl Exhausted {
+    /// Whether a charge is of a limit that is remembered here.
+    pub(crate) fn is_kept(charge: &Charge) -> bool {
+        matches!(charge.name, LimitName::SecondFactorsPerSource | LimitName::SecondFactorsPerClient)
+    }
+
+    pub(crate) fn remember(&self, bucket: [u8; 32], until: Timestamp, now: Timestamp) {
+        let mut full = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if full.len() >= REMEMBERED {
+            full.retain(|_, until| now < *until);
+        }
+        if full.len() < REMEMBERED {
+            full.insert(bucket, until);
+        }
+    }
+
+    /// How long to wait for a bucket; its hash is made only where any bucket is full.
+    pub(crate) fn wait(&self, bucket: impl FnOnce() -> [u8; 32], now: Timestamp) -> Option<Seconds> {
+        let full = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if full.is_empty() {
+            return None;
+        }
+        let until = full.get(&bucket()).filter(|until| now < **until)?;
+        Some(Seconds(until.seconds_since(now).max(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_bucket_is_full_until_then_and_no_other_is() {
+        let (full, now) = (Exhausted::default(), Timestamp::from_seconds(1_000));
+        assert_eq!(full.wait(|| [1; 32], now), None);
+        full.remember([1; 32], now.plus(Seconds(60)), now);
+        assert_eq!(full.wait(|| [1; 32], now), Some(Seconds(60)));
+        assert_eq!(full.wait(|| [2; 32], now), None);
+        assert_eq!(full.wait(|| [1; 32], now.plus(Seconds(60))), None);
+    }
+}

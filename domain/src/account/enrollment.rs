@@ -347,8 +347,9 @@ impl Account {
 
     /// Whether what was texted then was no method yet.
     fn was_new(&self, id: MethodId, at: Timestamp) -> bool {
-        !self.methods.get(&id).is_some_and(|method| method.created_at <= at)
-            && !self.enrollments.get(&id).is_some_and(|enrollment| enrollment.ended && enrollment.expires_at <= at)
+        let is_over = |enrollment: &Enrollment| enrollment.ended && enrollment.expires_at <= at;
+        self.methods.get(&id).is_none_or(|method| at < method.created_at)
+            && !self.enrollments.get(&id).is_some_and(is_over)
     }
 }
 

@@ -54,7 +54,7 @@ async fn a_session_that_ended_is_dropped_and_the_key_is_tried(setup: Setup) {
     vastai.save_key(&key);
     let vastai = vastai.without_key();
     vastai.tfa(&["status"]).says("2FA Status: Enabled");
-    vastai.tfa(&["login", "-t", "totp", "-c", &server.fresh_totp(&app)]).says("Your session key has been refreshed.");
+    vastai.tfa(&["login", "-t", "totp", "-c", &server.fresh_totp(&app)]).says("Session key saved");
     server.advance(31 * 24 * 3_600);
     // The saved key is another account's, so that the answer shows which one was used.
     let recovered = vastai.tfa(&["status"]).says("Your 2FA session has expired.");

@@ -11,7 +11,7 @@ const NUMBER: &str = "+436601234567";
 async fn two_factor_is_turned_on_with_a_phone_number(setup: Setup) {
     let server = setup.server().await;
     let watcher = Watcher::new(&server);
-    let person = Person::sign_up(&server, "grace").await;
+    let mut person = Person::sign_up(&server, "grace").await;
 
     // A number that is not on file is texted only with the authorization.
     let number = json!({"phone_number": NUMBER});
@@ -63,10 +63,12 @@ async fn two_factor_is_turned_on_with_a_phone_number(setup: Setup) {
             "CodeRejected",
             "MethodEnabled",
             "TwoFactorEnabled",
-            "RecoveryCodesGenerated"
+            "RecoveryCodesGenerated",
+            "SessionRenewed",
         ]
     );
 
+    person.go_on_with(&enabled);
     let methods = person.client.get("/v1/accounts/me/methods").await.expect(200);
     let method = &methods["methods"][0];
     assert_eq!(method["kind"], "sms");

@@ -63,7 +63,8 @@ async fn a_thief_of_the_password_uses_up_no_tries_of_a_known_device() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_guesses_over_many_accounts_is_stopped() {
-    let server = Server::start_with(Settings::default().with("policy.limits.second_factors_per_source.count", "3"));
+    let few = Settings::default().with("policy.limits.second_factors_per_source", "{ count = 3, window = 3600 }");
+    let server = Server::start_with(few);
     let mut people = Vec::new();
     for name in ["ada", "barbara", "radia", "frances", "joan", "hedy"] {
         people.push(Person::with_totp(&server, name).await);

@@ -63,17 +63,13 @@ impl Engine {
             let outcome = Err(Refusal::WrongCredentials);
             Executed { outcome, position: Position::START, replayed: false }
         };
-        match &executed.outcome {
-            Err(Refusal::WrongCredentials) => {
-                self.wait_for_grid(begun).await;
-                Ok((None, nowhere(executed)))
-            }
-            _ => {
-                // The password was right; what else stands against it is no guess.
-                self.limiter().refund(&charges, now).await?;
-                Ok((account, executed))
-            }
+        if let Err(Refusal::WrongCredentials) = &executed.outcome {
+            self.wait_for_grid(begun).await;
+            return Ok((None, nowhere(executed)));
         }
+        // The password was right; what else stands against it is no guess.
+        self.limiter().refund(&charges, now).await?;
+        Ok((account, executed))
     }
 
     /// Remembers from where a sign-in was finished: whoever has the password alone makes no network known.

@@ -5,7 +5,7 @@
 
 use zeroize::Zeroize;
 
-pub use crate::account::{TotpAttempt, TotpVerdict};
+pub use crate::account::{GuessedSoon, TotpAttempt, TotpVerdict};
 use crate::{
     events::{RecoveryCodeHash, RecoveryCodeHashes},
     ids::{AccountId, AccountNumber},
@@ -66,6 +66,8 @@ macro_rules! questions {
 questions! {
     /// Whether a password has a hash.
     PasswordMatches => bool;
+    /// Whether a new password is guessed soon.
+    GuessedSoon => bool;
     /// The hash of a new password.
     NewPasswordHash => PasswordHash;
     /// The digits of a code that was ordered.

@@ -120,6 +120,10 @@ impl Engine {
                     Some(old) => self.release(old, account, RevocationReason::EmailChanged, request).await.map(drop),
                     None => Ok(()),
                 },
+                Event::SignedIn(_) => match before.email.as_ref().and_then(|address| address.known()) {
+                    Some(email) => self.remember_place(email, request).await,
+                    None => Ok(()),
+                },
                 Event::AccountErased(_) => self.erase_after(account).await,
                 _ => continue,
             };

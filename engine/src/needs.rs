@@ -24,6 +24,7 @@ impl Engine {
                 let matches = hasher.password_matches(&question.hash, &question.entered).await?;
                 question.answered(matches)
             }
+            Need::GuessedSoon(question) => hasher.beside(move || question.estimated()).await?,
             Need::NewPasswordHash(question) => {
                 let hash = hasher.hash_password(&question.new).await?;
                 question.answered(hash)

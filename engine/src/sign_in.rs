@@ -41,8 +41,7 @@ impl Engine {
             return Ok((account, executed));
         }
         let now = self.now();
-        let address_hash = self.address_hash(email);
-        let network_hash = to_hex(&self.keys().ring().lookup_hash("network", &request.origin.network()));
+        let (address_hash, network_hash) = self.place(email, request);
         let is_known = self.limiter().is_known_network(&address_hash, &network_hash).await?;
         let charges = limits::password_attempt(&self.policy().limits, email, &request.origin, is_known);
         if let Err(retry_after) = self.limiter().charge(&charges, now).await? {
@@ -64,22 +63,25 @@ impl Engine {
             let outcome = Err(Refusal::WrongCredentials);
             Executed { outcome, position: Position::START, replayed: false }
         };
-        match &executed.outcome {
-            Err(Refusal::WrongCredentials) => {
-                self.wait_for_grid(begun).await;
-                Ok((None, nowhere(executed)))
-            }
-            Err(_) => {
-                // The password was right; what else stands against it is no guess.
-                self.limiter().refund(&charges, now).await?;
-                Ok((account, executed))
-            }
-            Ok(_) => {
-                self.limiter().refund(&charges, now).await?;
-                self.limiter().remember_network(&address_hash, &network_hash, now).await?;
-                Ok((account, executed))
-            }
+        if let Err(Refusal::WrongCredentials) = &executed.outcome {
+            self.wait_for_grid(begun).await;
+            return Ok((None, nowhere(executed)));
         }
+        // The password was right; what else stands against it is no guess.
+        self.limiter().refund(&charges, now).await?;
+        Ok((account, executed))
+    }
+
+    /// Remembers from where a sign-in was finished: whoever has the password alone makes no network known.
+    pub(crate) async fn remember_place(&self, email: &EmailAddress, request: &Request) -> Result<(), ExecuteError> {
+        let (address_hash, network_hash) = self.place(email, request);
+        Ok(self.limiter().remember_network(&address_hash, &network_hash, self.now()).await?)
+    }
+
+    /// An address and the network that the request came from, as the limiter keeps them.
+    fn place(&self, email: &EmailAddress, request: &Request) -> (String, String) {
+        let network = self.keys().ring().lookup_hash("network", &request.origin.network());
+        (self.address_hash(email), to_hex(&network))
     }
 
     pub(crate) async fn wait_for_grid(&self, begun: Instant) {

@@ -104,6 +104,11 @@ impl Hasher {
         self.pool.run(move |memory| parsed.matches(&entered, memory)).await?
     }
 
+    /// Other work that takes long, by the same bounds.
+    pub async fn beside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, VaultError> {
+        self.pool.run(|_| work()).await
+    }
+
     /// The hash of a new password: PHC string, 16 bytes of salt, 32 of hash.
     pub async fn hash_password(&self, new: &SecretText) -> Result<PasswordHash, VaultError> {
         let (new, cost, salt) = (new.clone(), self.password, self.runtime.random_bytes()?);

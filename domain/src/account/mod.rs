@@ -14,6 +14,7 @@ mod lifecycle;
 mod methods;
 mod offers;
 mod password;
+mod password_form;
 mod proofs;
 mod queries;
 mod registration;
@@ -26,7 +27,7 @@ mod support;
 mod totp;
 mod verification;
 
-pub use password::check_password;
+pub use password_form::GuessedSoon;
 pub use queries::{AccountSummary, Presented};
 pub use strangers::{means_no_account, reset_asked_at};
 pub use totp::{TotpAttempt, TotpVerdict, totp_code};

@@ -17,24 +17,6 @@ use crate::{
     values::{Caller, EmailAddress, EnteredCode, FactorKind, PasswordHash, Purpose},
 };
 
-/// What a new password must be: 8 to 128 characters and none that is guessed soon (NIST SP 800-63B,
-/// 5.1.1.2). The address counts as known to a guesser.
-pub fn check_password(password: &SecretText, email: Option<&EmailAddress>) -> Result<(), Refusal> {
-    let length = password.expose().chars().count();
-    if !(8..=128).contains(&length) {
-        return Err(invalid("password", "must have 8 to 128 characters"));
-    }
-    let mut known: Vec<&str> = vec!["countersign"];
-    if let Some(email) = email {
-        known.push(email.as_str());
-        known.extend(email.as_str().split('@'));
-    }
-    if zxcvbn::zxcvbn(password.expose(), &known).score() < zxcvbn::Score::Two {
-        return Err(invalid("password", "is too easy to guess: use more or less common words"));
-    }
-    Ok(())
-}
-
 impl Rules<'_> {
     pub(super) fn set_password(&self, current: Option<&SecretText>, new: &SecretText) -> Ruling {
         let credential = self.owner()?;
@@ -43,12 +25,13 @@ impl Rules<'_> {
             self.strong_session()?;
         }
         self.may_change_again()?;
-        super::check_password(new, Some(self.email()?))?;
+        Self::password_length(new)?;
         if let Some(hash) = &self.state.password {
             let hash = readable(hash)?;
             let current = current.ok_or_else(|| invalid("current_password", "is required"))?;
             self.current_password(hash, current)?;
         }
+        self.not_guessed_soon(new, Some(self.email()?))?;
         let password = Personal::Known(self.password_hash(new)?);
         let mut events: Vec<Event> =
             vec![PasswordSet { password, verification_id: None, changes_wait_until: None }.into()];
@@ -122,7 +105,8 @@ impl Rules<'_> {
         self.open(verification)?;
         // Only whoever brought the right code is told what depends on the address: before that, an account
         // must not be told apart from none.
-        super::check_password(new, None)?;
+        Self::password_length(new)?;
+        self.not_guessed_soon(new, None)?;
         let needs_second = self.state.two_factor_since.is_some();
         let mut events = Vec::new();
         let mut half_done = verification.clone();
@@ -138,7 +122,7 @@ impl Rules<'_> {
             }
             half_done.progress = Progress::HalfDone { expires_at };
         }
-        super::check_password(new, Some(self.email()?))?;
+        self.not_guessed_soon(new, Some(self.email()?))?;
         if needs_second {
             let Some(second) = second_factor else {
                 let refusal = Refusal::VerificationRequired { purpose: Purpose::ResetPassword };

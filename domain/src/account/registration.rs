@@ -33,13 +33,16 @@ impl Rules<'_> {
             return Err(Refusal::Conflict.into());
         }
         match password {
-            Some(password) => super::check_password(password, Some(email))?,
+            Some(password) => Self::password_length(password)?,
             None if client.is_none() => return Err(invalid("password", "is required").into()),
             None => {}
         }
         let policy = self.context.policy;
         if client.is_none() {
             self.allowed(limits::registration(&policy.limits, self.context.origin))?;
+        }
+        if let Some(password) = password {
+            self.not_guessed_soon(password, Some(email))?;
         }
         if !vouch {
             self.allowed(limits::confirmation_mail(&policy.limits, email, self.context.origin))?;

@@ -203,6 +203,7 @@ impl<D: Decider> Scene<D> {
                 let matches = question.hash == password_hash(question.entered.expose());
                 question.answered(matches)
             }
+            Need::GuessedSoon(question) => question.estimated(),
             Need::NewPasswordHash(question) => {
                 let hash = password_hash(question.new.expose());
                 question.answered(hash)

@@ -78,9 +78,21 @@ fn a_person_needs_a_password_an_api_client_does_not() {
 }
 
 #[test]
-fn a_weak_password_is_refused_before_anything_is_asked() {
-    for weak in ["1234567", "password", "ada@example.com", &"x".repeat(129)] {
+fn a_password_of_the_wrong_length_is_refused_before_anything_is_asked() {
+    for weak in ["1234567", &"x".repeat(129)] {
         nothing_yet().when(sign_up(Some(weak), false)).refused_for("password").needing_nothing();
+    }
+}
+
+#[test]
+fn the_source_is_limited_before_its_password_is_estimated_and_that_is_before_anything_else() {
+    for weak in ["password", "ada@example.com"] {
+        let told = nothing_yet().when(sign_up(Some(weak), false)).refused_for("password");
+        assert!(matches!(told.asked[..], [Need::Allowance(_), Need::GuessedSoon(_)]), "{:?}", told.asked);
+        told.charging(&[LimitName::RegistrationsPerSource]);
+        let told = nothing_yet().when_full(LimitName::RegistrationsPerSource).when(sign_up(Some(weak), false));
+        assert!(matches!(told.asked[..], [Need::Allowance(_)]), "{:?}", told.asked);
+        told.rate_limited_for(77);
     }
 }
 

@@ -1,13 +1,19 @@
 use std::time::Duration;
 
 use domain::{
+    commands::Command,
     events::Event,
     ids::StreamId,
     outcome::{Outcome, Refusal},
+    policy::{Limit, Policy},
     secret::Secret,
-    values::Caller,
+    time::Seconds,
+    values::{Caller, FreeText},
 };
-use engine::{ExecuteError, testing::Fixture};
+use engine::{
+    ExecuteError, Executed,
+    testing::{Fixture, FixtureOptions},
+};
 use event_store::port::EventLog;
 use schemas::envelope::{Position, Version};
 
@@ -100,4 +106,33 @@ async fn without_the_limiter_nobody_is_judged() {
         assert!(matches!(result, Err(ExecuteError::Unavailable(_))));
     }
     assert_eq!(fixture.store.head(&StreamId::Account(account)).await.unwrap(), head);
+}
+
+async fn sign_in_from(fixture: &Fixture, network: u8, password: &str) -> Executed {
+    let mut request = fixture.request(Caller::Anonymous);
+    request.origin.ip = Some(std::net::IpAddr::from([198, 51, 100, network]));
+    let password = Secret::new(password.to_owned());
+    fixture.engine.sign_in(&email("ada@example.com"), password, &request).await.unwrap().1
+}
+
+#[tokio::test]
+async fn a_network_is_known_after_a_finished_sign_in_not_after_the_password() {
+    let mut policy = Policy::default();
+    policy.limits.passwords_per_address = Limit { count: 2, window: Seconds::days(1) };
+    let fixture = Fixture::with(FixtureOptions { policy, ..FixtureOptions::default() }).await;
+    let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
+    // The owner's network, with a sign-in that needs no more than the password.
+    assert!(matches!(sign_in_from(&fixture, 1, PASSWORD).await.outcome, Ok(Outcome::SignedIn(_))));
+    // From now on the password is not enough, and somebody has it.
+    let reset = Command::ResetTwoFactor { reason: FreeText::parse("lost the phone").unwrap() };
+    fixture.engine.execute(account, reset, &fixture.request(Caller::Operator)).await.unwrap().outcome.unwrap();
+    assert!(matches!(sign_in_from(&fixture, 2, PASSWORD).await.outcome, Ok(Outcome::VerificationStarted(_))));
+    for network in [3, 4] {
+        let wrong = sign_in_from(&fixture, network, "wrong horse battery").await;
+        assert_eq!(wrong.outcome, Err(Refusal::WrongCredentials));
+    }
+    let unfinished = sign_in_from(&fixture, 2, PASSWORD).await;
+    assert!(matches!(unfinished.outcome, Err(Refusal::RateLimited { .. })), "{:?}", unfinished.outcome);
+    let owner = sign_in_from(&fixture, 1, PASSWORD).await;
+    assert!(matches!(owner.outcome, Ok(Outcome::VerificationStarted(_))), "{:?}", owner.outcome);
 }

@@ -17,6 +17,12 @@ use domain::{
 use super::{at, email, free, hash, password, phone, uuid};
 
 pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
+    let mut events = sessions()?;
+    events.extend(changes()?);
+    Ok(events)
+}
+
+fn sessions() -> Result<Vec<Event>, InvalidValue> {
     let verification_id = VerificationId(uuid(0x10));
     Ok(vec![
         AccountRegistered {
@@ -87,6 +93,12 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
             reason: RevocationReason::TwoFactorEnabled,
         }
         .into(),
+    ])
+}
+
+fn changes() -> Result<Vec<Event>, InvalidValue> {
+    let verification_id = VerificationId(uuid(0x10));
+    Ok(vec![
         VerificationStarted {
             verification_id,
             purpose: Purpose::StepUp,

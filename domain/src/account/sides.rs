@@ -121,7 +121,8 @@ impl Rules<'_> {
 
     /// A wrong one is counted there before it is told; it stays a wrong one whatever the count says.
     pub(super) fn count_wrong_second_factor(&self) -> Ruling<()> {
-        Ok(*self.answer(WrongSecondFactor(self.buckets_of_second_factors()))?)
+        self.answer(WrongSecondFactor(self.buckets_of_second_factors()))?;
+        Ok(())
     }
 
     fn buckets_of_second_factors(&self) -> Allowance {

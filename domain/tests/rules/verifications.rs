@@ -316,8 +316,8 @@ fn a_method_that_is_not_named_is_told_from_the_code_when_that_can_be_told() {
     let recovery = recovery_codes(SALT, 10).0.remove(0);
     let history = an_account_with_both().into_iter().chain([signing_in(CHECK)]);
     let scene = given(history).by(CHECKED);
-    let names = ["RecoveryCodeUsed", "VerificationSucceeded", "SignedIn", "DeviceRemembered"];
-    scene.clone().when(unnamed(&recovery)).then_named(&names);
+    let follows = ["RecoveryCodeUsed", "VerificationSucceeded", "SignedIn", "DeviceRemembered"];
+    scene.clone().when(unnamed(&recovery)).then_named(&follows);
     let told = scene.clone().when(unnamed(&code_at(1, START))).accepted();
     assert_eq!(event_of!(told, VerificationSucceeded).kind, FactorKind::Totp);
     // Once a text was sent too, six digits may be either.

@@ -9,6 +9,7 @@ use domain::{
 };
 
 /// The line of an event.
+#[expect(clippy::too_many_lines, reason = "one arm per event, so that none can be forgotten")]
 pub fn of(event: &Event) -> Cow<'static, str> {
     match event {
         Event::AccountRegistered(e) if e.registered_by.is_some() => "Account registered by an API client".into(),

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::{Engine, ExecuteError, Executed, Request};
 
 /// The answer as it is sealed.
+#[expect(clippy::large_enum_variant, reason = "one of them, on its way to bytes or back")]
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {

@@ -1,6 +1,6 @@
 //! Whose wrong second factors are used up, kept in memory: a right code must not wait for a limit.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use domain::{
     limits::{Charge, LimitName},
@@ -12,7 +12,7 @@ const REMEMBERED: usize = 65_536;
 
 /// Buckets that were found full, by their keyed hash, and until when.
 #[derive(Default)]
-pub(crate) struct Exhausted(Mutex<HashMap<[u8; 32], Timestamp>>);
+pub(crate) struct Exhausted(Mutex<BTreeMap<[u8; 32], Timestamp>>);
 
 impl Exhausted {
     /// Whether a charge is of a limit that is remembered here.

@@ -46,16 +46,13 @@ pub(super) async fn handler(State(app): State<App>, call: Call<Body>) -> Result<
     let code = code(body.code.as_ref())?;
     let label = body.label.as_deref().filter(|label| !label.trim().is_empty()).map(Label::parse).transpose();
     let label = field("label", label)?;
-    let command = match kind {
-        FactorKind::Totp => {
-            let secret = TotpSecret::from_base32(secret.expose()).map_err(|_| unknown())?;
-            Command::EnableOfferedTotp { secret, code, label }
-        }
+    let command = if kind == FactorKind::Totp {
+        let secret = TotpSecret::from_base32(secret.expose()).map_err(|_| unknown())?;
+        Command::EnableOfferedTotp { secret, code, label }
+    } else {
+        let method_id = enrolling(&app, &call, secret).await?;
         // The answer carries no new token: session and level stay as they are.
-        _ => {
-            let method_id = enrolling(&app, &call, secret).await?;
-            Command::EnableMethod { method_id, code, label, raises_session: false }
-        }
+        Command::EnableMethod { method_id, code, label, raises_session: false }
     };
     let request = call.request(&app, owner.caller.clone(), Answers::Usual)?;
     let executed = app.engine.execute(owner.account, command, &request).await?;

@@ -23,6 +23,7 @@ use crate::{
 const LONGEST_IMPORTED_CODE: usize = 128;
 
 /// A code that was looked at.
+#[expect(clippy::large_enum_variant, reason = "one of them, for the length of one decision")]
 pub(super) enum Judgement {
     /// The right one; the events that belong to it alone.
     Right(Proof),

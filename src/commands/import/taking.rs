@@ -24,6 +24,7 @@ use crate::{Failure, clock, config::Config, engines::Opened};
 const ONE_BY_ONE: usize = 64;
 
 /// Where rows are taken to.
+#[expect(clippy::large_enum_variant, reason = "one of them for a whole run")]
 pub enum Desk {
     /// What is there: rows are imported.
     Import(Opened),

@@ -22,7 +22,7 @@ async fn a_recovery_code_signs_in_once_and_a_fresh_set_kills_the_rest(setup: Set
     person.client = holder.with(answer["session_token"].as_str().unwrap());
     assert_eq!(
         watcher.since(&person.account, mark).await,
-        ["VerificationStarted", "RecoveryCodeUsed", "VerificationSucceeded", "SignedIn"]
+        ["VerificationStarted", "RecoveryCodeUsed", "VerificationSucceeded", "SignedIn", "DeviceRemembered"]
     );
     assert_eq!(person.client.get("/v1/accounts/me/recovery-codes").await.expect(200)["remaining"], 9);
 

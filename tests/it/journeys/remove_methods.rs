@@ -53,7 +53,8 @@ async fn removing_the_last_method_turns_two_factor_off(setup: Setup) {
             "MethodDisabled",
             "TwoFactorDisabled",
             "RecoveryCodesRevoked",
-            "SessionRevoked"
+            "SessionRevoked",
+            "DeviceForgotten"
         ]
     );
     other.get("/v1/accounts/me/methods").await.refused(401, "unauthenticated");

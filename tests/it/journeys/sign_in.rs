@@ -45,7 +45,7 @@ async fn signing_in_asks_for_the_second_factor_and_emails_nothing_by_itself(setu
     assert_eq!((answer["status"].as_str(), answer["aal"].as_str()), (Some("verified"), Some("aal2")));
     assert_eq!(
         watcher.since(&person.account, mark).await,
-        ["VerificationStarted", "CodeRejected", "VerificationSucceeded", "SignedIn"]
+        ["VerificationStarted", "CodeRejected", "VerificationSucceeded", "SignedIn", "DeviceRemembered"]
     );
     let session = server.client().with(answer["session_token"].as_str().unwrap());
     assert_eq!(session.get("/v1/accounts/me/methods").await.expect(200)["methods"].as_array().unwrap().len(), 2);

@@ -96,10 +96,9 @@ impl Engine {
                 new.push(New { place, stream: StreamId::Account(row.account), email, address });
             }
         }
-        let streams: Vec<StreamId> = new.iter().flat_map(New::streams).collect();
-        let kept = self.keys().kept(&streams).await?;
-        let mut kept = kept.chunks(2);
-        new.retain(|_| kept.next().is_some_and(|kept| kept.iter().all(Option::is_none)));
+        let asked: Vec<_> = new.iter().filter_map(|new| Some((rows.get(new.place)?.account, &new.email))).collect();
+        let mut untouched = self.untouched(&asked).await?.into_iter();
+        new.retain(|_| untouched.next() == Some(true));
         Ok(new)
     }
 

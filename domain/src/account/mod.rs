@@ -29,7 +29,7 @@ mod verification;
 
 pub use password_form::GuessedSoon;
 pub use queries::{AccountSummary, Presented};
-pub use strangers::{means_no_account, reset_asked_at};
+pub use strangers::{is_long_code, means_no_account, reset_asked, reset_asked_at, reset_of_nobody};
 pub use totp::{TotpAttempt, TotpVerdict, totp_code};
 
 use crate::{
@@ -39,6 +39,7 @@ use crate::{
     evidence::{Evidence, Need},
     state::{Account, Phase},
     time::Timestamp,
+    values::Purpose,
 };
 use rules::Rules;
 
@@ -73,9 +74,12 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
             rules.change_email(email, password.as_ref(), *verification_id)
         }
         Command::SetPassword { current, new } => rules.set_password(current.as_ref(), new),
-        Command::RequestPasswordReset { verification_id } => rules.request_password_reset(*verification_id),
-        Command::ResetPassword { verification_id, code, second_factor, new } => {
-            rules.reset_password(*verification_id, code.as_ref(), second_factor.as_ref(), new)
+        Command::RequestPasswordReset { verification_id } => {
+            rules.mail_for_whoever_asks(Purpose::ResetPassword, *verification_id)
+        }
+        Command::OpenSignIn { verification_id } => rules.mail_for_whoever_asks(Purpose::OpenSignIn, *verification_id),
+        Command::ResetPassword { verification_id, ticket, code, second_factor, new } => {
+            rules.reset_password(*verification_id, ticket, code.as_ref(), second_factor.as_ref(), new)
         }
         Command::SignIn { password, rejections } => rules.sign_in(password.as_ref(), *rejections),
         Command::SignOut => rules.sign_out(),

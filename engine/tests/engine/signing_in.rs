@@ -6,7 +6,6 @@ use domain::{
     ids::StreamId,
     outcome::{Outcome, Refusal},
     policy::{Limit, Policy},
-    secret::Secret,
     time::Seconds,
     values::{Caller, FreeText},
 };
@@ -17,7 +16,7 @@ use engine::{
 use event_store::port::EventLog;
 use schemas::envelope::{Position, Version};
 
-use super::accounts::{PASSWORD, email};
+use super::accounts::{PASSWORD, with_password};
 
 #[tokio::test]
 async fn an_unknown_address_is_answered_like_a_wrong_password() {
@@ -27,8 +26,8 @@ async fn an_unknown_address_is_answered_like_a_wrong_password() {
         for attempt in 0..11 {
             let begun = tokio::time::Instant::now();
             let request = fixture.request_with_key(Caller::Anonymous, &format!("{address} {attempt}"), "body");
-            let wrong = Secret::new("wrong horse battery".to_owned());
-            let (account, executed) = fixture.engine.sign_in(&email(address), wrong, &request).await.unwrap();
+            let wrong = "wrong horse battery";
+            let (account, executed) = fixture.engine.sign_in(with_password(address, wrong), &request).await.unwrap();
             assert_eq!(account, None);
             assert_eq!(executed.position, Position::START);
             if attempt < 10 {
@@ -48,8 +47,8 @@ async fn wrong_passwords_are_one_event_a_minute_with_a_count() {
     let request = fixture.request(Caller::Anonymous);
     for round in 0..2 {
         for _ in 0..3 {
-            let wrong = Secret::new("wrong horse battery".to_owned());
-            fixture.engine.sign_in(&email("ada@example.com"), wrong, &request).await.unwrap();
+            let wrong = "wrong horse battery";
+            fixture.engine.sign_in(with_password("ada@example.com", wrong), &request).await.unwrap();
         }
         if round == 0 {
             fixture.clock.advance(domain::time::Seconds::minutes(1));
@@ -72,8 +71,8 @@ async fn a_right_password_costs_no_try() {
     fixture.confirmed_account("ada@example.com", PASSWORD).await;
     let request = fixture.request(Caller::Anonymous);
     for _ in 0..15 {
-        let right = Secret::new(PASSWORD.to_owned());
-        let (account, executed) = fixture.engine.sign_in(&email("ada@example.com"), right, &request).await.unwrap();
+        let (account, executed) =
+            fixture.engine.sign_in(with_password("ada@example.com", PASSWORD), &request).await.unwrap();
         assert!(account.is_some());
         assert!(matches!(executed.outcome, Ok(Outcome::SignedIn(_))));
     }
@@ -84,10 +83,10 @@ async fn the_same_sign_in_again_gets_the_same_session() {
     let fixture = Fixture::start().await;
     let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
     let request = fixture.request_with_key(Caller::Anonymous, "key", "body");
-    let right = || Secret::new(PASSWORD.to_owned());
-    let (_, first) = fixture.engine.sign_in(&email("ada@example.com"), right(), &request).await.unwrap();
+    let right = || with_password("ada@example.com", PASSWORD);
+    let (_, first) = fixture.engine.sign_in(right(), &request).await.unwrap();
     let head = fixture.store.head(&StreamId::Account(account)).await.unwrap();
-    let (known, again) = fixture.engine.sign_in(&email("ada@example.com"), right(), &request).await.unwrap();
+    let (known, again) = fixture.engine.sign_in(right(), &request).await.unwrap();
     assert!(again.replayed);
     assert_eq!(known, Some(account));
     assert_eq!(again.outcome, first.outcome);
@@ -102,7 +101,7 @@ async fn without_the_limiter_nobody_is_judged() {
     fixture.limiter.set_reachable(false);
     let request = fixture.request(Caller::Anonymous);
     for address in ["ada@example.com", "nobody@example.com"] {
-        let result = fixture.engine.sign_in(&email(address), Secret::new(PASSWORD.to_owned()), &request).await;
+        let result = fixture.engine.sign_in(with_password(address, PASSWORD), &request).await;
         assert!(matches!(result, Err(ExecuteError::Unavailable(_))));
     }
     assert_eq!(fixture.store.head(&StreamId::Account(account)).await.unwrap(), head);
@@ -111,8 +110,7 @@ async fn without_the_limiter_nobody_is_judged() {
 async fn sign_in_from(fixture: &Fixture, network: u8, password: &str) -> Executed {
     let mut request = fixture.request(Caller::Anonymous);
     request.origin.ip = Some(std::net::IpAddr::from([198, 51, 100, network]));
-    let password = Secret::new(password.to_owned());
-    fixture.engine.sign_in(&email("ada@example.com"), password, &request).await.unwrap().1
+    fixture.engine.sign_in(with_password("ada@example.com", password), &request).await.unwrap().1
 }
 
 #[tokio::test]

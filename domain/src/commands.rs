@@ -194,8 +194,10 @@ pub enum Command {
     ChangeEmail {
         /// The new one.
         email: EmailAddress,
-        /// The current password, when 2FA is off.
+        /// The current password, when there is one.
         password: Option<SecretText>,
+        /// The verification that authorizes it.
+        verification_id: Option<VerificationId>,
     },
     /// A forgotten password: its code is sent to the address.
     RequestPasswordReset {

@@ -77,6 +77,18 @@ pub enum Outcome {
         /// Its end.
         expires_at: Timestamp,
     },
+    /// Support removed all factors.
+    TwoFactorReset {
+        /// What the person comes back with, shown once.
+        recovery_code: Secret<String>,
+        /// Its end.
+        expires_at: Timestamp,
+    },
+    /// A second support person has to approve the reset.
+    TwoFactorResetRequested {
+        /// Until then.
+        expires_at: Timestamp,
+    },
     /// Numbers of accounts were set aside.
     NumbersReserved {
         /// The first of them.

@@ -1,6 +1,8 @@
 //! The state of one account, as its events make it. It holds what the rules ask about and nothing else;
 //! what ended more than 24 hours before the last event is dropped.
 
+mod takeovers;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,8 @@ use crate::{
         PasswordHash, PhoneNumber, Purpose, TotpSecret,
     },
 };
+
+pub use takeovers::{AddressChange, ResetRequest, Standing, SupportReset};
 
 /// Everything the rules know of one account. `Default` is the account that does not exist.
 ///
@@ -49,8 +53,16 @@ pub struct Account {
     pub enrollments: BTreeMap<MethodId, Enrollment>,
     /// Since when 2FA is on.
     pub two_factor_since: Option<Timestamp>,
-    /// Support reset it: until a method is enabled, a sign-in needs an email code.
-    pub reset: bool,
+    /// Support reset it, and no method was enabled since.
+    pub reset: Option<SupportReset>,
+    /// A reset that waits for a second approver.
+    pub reset_requested: Option<ResetRequest>,
+    /// Changes of address that can be undone, the oldest first.
+    pub address_changes: Vec<AddressChange>,
+    /// The address is new: until then its mailbox proves nothing but a sign-in.
+    pub quiet_until: Option<Timestamp>,
+    /// Changes are stopped until then.
+    pub frozen_until: Option<Timestamp>,
     /// The recovery codes.
     pub recovery: Option<RecoverySet>,
     /// The number of the last set.
@@ -343,6 +355,9 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// Unused this long, it ends.
     pub idle_timeout: Seconds,
+    /// It may only enroll a method and set the password: the verification by support's recovery code that began it,
+    /// which stands for the authorization.
+    pub limited_by: Option<VerificationId>,
 }
 
 /// A personal access token.

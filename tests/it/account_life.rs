@@ -69,11 +69,12 @@ async fn an_address_changes_when_its_code_is_confirmed(setup: Setup) {
     let mut person = Person::with_totp(&server, "jean").await;
     person.sign_in_by_totp(&server).await;
     let held = Person::sign_up(&server, "holder").await;
-    let answer = person
-        .client
-        .put("/v1/accounts/me/email", json!({"email": "jean.b@example.org", "password": PASSWORD}))
-        .await
-        .expect(202);
+    let body = json!({"email": "jean.b@example.org", "password": PASSWORD});
+    person.client.put("/v1/accounts/me/email", body.clone()).await.refused(403, "verification_required");
+    let verification = person.verify_by_totp(&server, "change_email").await;
+    let answer =
+        person.client.header("Countersign-Verification", &verification).put("/v1/accounts/me/email", body).await;
+    let answer = answer.expect(202);
     assert!(!answer.to_string().contains("jean.b@"), "masked");
     let code = person.client.code("jean.b@example.org", 1).await;
     person.client.post("/v1/accounts/me/email/verify", json!({"code": code})).await.expect(200);
@@ -84,7 +85,9 @@ async fn an_address_changes_when_its_code_is_confirmed(setup: Setup) {
     let body = json!({"email": person.email, "password": PASSWORD});
     server.client().post("/v1/sign-in", body).await.refused(401, "wrong_credentials");
     // An address that someone holds: the answer looks the same, and no code comes.
-    person.client.put("/v1/accounts/me/email", json!({"email": held.email, "password": PASSWORD})).await.expect(202);
+    let verification = person.verify_by_totp(&server, "change_email").await;
+    let changing = person.client.header("Countersign-Verification", &verification);
+    changing.put("/v1/accounts/me/email", json!({"email": held.email, "password": PASSWORD})).await.expect(202);
     let mails = held.client.messages(&held.email, 2).await;
     assert!(mails[0]["code"].is_null(), "its holder is told instead");
     server.leaves_nothing_behind().await;

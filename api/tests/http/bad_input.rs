@@ -76,7 +76,7 @@ async fn wrong_and_unknown_fields_are_named() {
         ("POST", "/v1/accounts/me/methods/1/enable", json!({"code": "123456", "label": "\u{202e}evil"}), "label"),
         ("POST", "/v1/accounts/me/methods/1/enable", json!({"code": "123456", "label": "x".repeat(31)}), "label"),
         ("POST", "/v1/accounts/me/access-tokens", json!({"name": " "}), "name"),
-        ("PUT", "/v1/accounts/me/email", json!({"email": "anna@example.com", "password": PASSWORD}), "email"),
+        ("PUT", "/v1/accounts/me/email", json!({"email": "anna at example.com", "password": PASSWORD}), "email"),
         (
             "PUT",
             "/v1/accounts/me/password",

@@ -187,7 +187,15 @@ async fn password_address_tokens_and_sessions_are_the_owners() {
     server.get("/v1/accounts/me").bearer(&token).send().await.refuses(401, "unauthenticated");
 
     let body = json!({"email": "new@example.com", "password": PASSWORD});
-    let change = anna.call("PUT", "/v1/accounts/me/email").json(&body).send().await.is(202);
+    let change = anna.call("PUT", "/v1/accounts/me/email").json(&body).send().await;
+    change.refuses(403, "verification_required");
+    let id = anna.verification("change_email").await;
+    let by_mail = json!({"channel": "email"});
+    anna.post(&format!("/v1/verifications/{id}/codes")).json(&by_mail).send().await.is(202);
+    let attempt = json!({"method": "email", "code": server.code(&anna.account, Channel::Email).await});
+    anna.post(&format!("/v1/verifications/{id}/attempts")).json(&attempt).send().await.is(200);
+    let change = anna.call("PUT", "/v1/accounts/me/email").header("countersign-verification", &id);
+    let change = change.json(&body).send().await.is(202);
     assert_eq!(change.json["sent_to"], "n•••@example.com");
     let code = server.code(&anna.account, Channel::Email).await;
     anna.post("/v1/accounts/me/email/verify").json(&json!({"code": code})).send().await.is(200);

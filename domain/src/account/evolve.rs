@@ -5,8 +5,8 @@ use crate::{
     events::{CodeRejected, Event, ImportedMethod, VerificationStarted, VerificationSucceeded},
     ids::{MethodId, VerificationId},
     state::{
-        AccessToken, Account, Device, Enrollment, IssuedCode, Lock, Locks, Method, Phase, Progress, RecoveryCodes,
-        RecoverySet, Send, Session, Verification,
+        AccessToken, Account, AddressChange, Device, Enrollment, IssuedCode, Lock, Locks, Method, Phase, Progress,
+        RecoveryCodes, RecoverySet, ResetRequest, Send, Session, SupportReset, Verification,
     },
     time::{Seconds, Timestamp},
     values::{Aal, Amr, Challenge, Channel, Credential, FactorKind, Purpose},
@@ -54,6 +54,12 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             use_up(&mut state, e.verification_id, at);
         }
         Event::EmailChanged(e) => {
+            if let Some(undo_until) = e.undo_until {
+                let before = state.standing();
+                let (id, has_frozen, failures, codes) = (e.verification_id, false, 0, Vec::new());
+                state.address_changes.push(AddressChange { id, undo_until, before, has_frozen, failures, codes });
+            }
+            state.quiet_until = e.quiet_until;
             state.email = Some(e.email.clone());
             use_up(&mut state, Some(e.verification_id), at);
             forget_the_old_address(&mut state, at);
@@ -74,6 +80,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                     started_at: at,
                     expires_at: e.expires_at,
                     idle_timeout: e.idle_timeout,
+                    limited_by: e.verification_id.filter(|_| e.is_limited),
                 },
             );
             use_up(&mut state, e.verification_id, at);
@@ -98,6 +105,9 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             }
         }
         Event::VerificationStarted(e) => {
+            if e.purpose == Purpose::ConfirmNewEmail {
+                use_up_authorization_of(&mut state, e.started_by, at);
+            }
             state.verifications.insert(e.verification_id, started(e, at));
         }
         Event::CodeIssued(e) => {
@@ -157,7 +167,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             if e.is_primary {
                 state.primary = Some(e.method_id);
             }
-            state.reset = false;
+            state.reset = None;
         }
         Event::MethodRelabelled(e) => {
             if let Some(method) = state.methods.get_mut(&e.method_id) {
@@ -186,14 +196,12 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             use_up(&mut state, e.verification_id, at);
         }
         Event::RecoveryCodeUsed(e) => {
-            if let Some(set) = state.recovery.as_mut().filter(|set| set.set == e.set)
-                && !set.used.contains(&e.index)
-            {
+            for set in state.recovery_sets_of(e.set).filter(|set| !set.used.contains(&e.index)) {
                 set.used.push(e.index);
             }
         }
         Event::RecoveryCodesRevoked(_) => state.recovery = None,
-        Event::TwoFactorReset(_) => {
+        Event::TwoFactorReset(e) => {
             state.methods.clear();
             state.primary = None;
             for enrollment in state.enrollments.values_mut() {
@@ -205,7 +213,20 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             state.locks = Locks::default();
             clear_cap(&mut state);
             end_verifications(&mut state, at, |_| true);
-            state.reset = true;
+            state.reset = Some(SupportReset {
+                code: e.code.clone().map(|code| RecoverySet {
+                    set: 0,
+                    codes: RecoveryCodes::Ours(code),
+                    used: Vec::new(),
+                    count: 1,
+                    generated_at: at,
+                }),
+                code_expires_at: e.code_expires_at,
+            });
+            state.reset_requested = None;
+        }
+        Event::TwoFactorResetRequested(e) => {
+            state.reset_requested = Some(ResetRequest { by: e.by, expires_at: e.expires_at });
         }
         Event::AccountErased(_) => {
             let (id, number, registered_at) = (state.id, state.number, state.registered_at);
@@ -236,7 +257,6 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         | Event::DeviceForgotten(_)
         | Event::SignInUnfinished(_)
         | Event::SessionsCutOff(_)
-        | Event::TwoFactorResetRequested(_)
         | Event::EmailChangeUndone(_)
         | Event::ChangesFrozen(_)
         | Event::ChangesUnfrozen(_) => {}
@@ -366,9 +386,12 @@ fn succeeded(state: &mut Account, e: &VerificationSucceeded, at: Timestamp) {
         }
         clear_cap(state);
     }
-    if let Some(method) = e.method_id.and_then(|id| state.methods.get_mut(&id)) {
+    let Some(method_id) = e.method_id else { return };
+    if let Some(method) = state.methods.get_mut(&method_id) {
         method.last_used = Some(at);
-        if let (Device::Totp { last_step, .. }, Some(step)) = (&mut method.device, e.totp_step) {
+    }
+    for device in state.devices_of(method_id) {
+        if let (Device::Totp { last_step, .. }, Some(step)) = (device, e.totp_step) {
             *last_step = Some(last_step.map_or(step, |last| last.max(step)));
         }
     }
@@ -382,6 +405,16 @@ fn clear_cap(state: &mut Account) {
 fn use_up(state: &mut Account, verification_id: Option<VerificationId>, at: Timestamp) {
     if let Some(verification) = verification_id.and_then(|id| state.verifications.get_mut(&id)) {
         verification.progress = Progress::Used { at };
+    }
+}
+
+/// A new address is asked for: what authorized it is spent, whatever becomes of the new address.
+fn use_up_authorization_of(state: &mut Account, acting: Option<Credential>, at: Timestamp) {
+    for verification in state.verifications.values_mut() {
+        let authorizes = verification.purpose == Purpose::ChangeEmail && verification.started_by == acting;
+        if authorizes && matches!(verification.progress, Progress::Verified { .. }) {
+            verification.progress = Progress::Used { at };
+        }
     }
 }
 
@@ -417,6 +450,7 @@ fn strengthen(state: &mut Account, acting: Credential, proved: Amr) {
         && let Some(session) = state.sessions.get_mut(&id)
     {
         session.aal = Aal::Aal2;
+        session.limited_by = None;
         for amr in [proved, Amr::Mfa] {
             if !session.amr.contains(&amr) {
                 session.amr.push(amr);
@@ -467,6 +501,7 @@ fn is_finished(verification: &Verification, now: Timestamp) -> bool {
 fn drop_old(state: &mut Account, now: Timestamp) {
     let old = |ended: Timestamp| now > ended.plus(KEPT);
     state.sends.retain(|send| !old(send.at));
+    state.address_changes.retain(|change| !old(change.undo_until));
     state.sends.drain(..state.sends.len().saturating_sub(SENDS_KEPT));
     state.enrollments.retain(|_, enrollment| !old(enrollment.expires_at));
     if state.enrollments.len() > 2 * FINISHED_KEPT {

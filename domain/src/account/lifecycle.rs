@@ -66,6 +66,10 @@ impl Rules<'_> {
         } else {
             let credential = self.credential()?;
             self.confirmed()?;
+            // Whoever changed the address must not be able to end the week in which its owner takes it back.
+            if let Some(change) = self.state.undoable(self.now()).last() {
+                return Err(Refusal::RateLimited { retry_after: self.until(change.undo_until) }.into());
+            }
             Some(self.fresh(verification_id, Purpose::EraseAccount, credential)?)
         };
         Ok(Decision::accept(vec![AccountErased { verification_id }.into()], Outcome::Done))

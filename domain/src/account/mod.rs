@@ -61,7 +61,9 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
         }
         Command::VerifyEmail { code } => rules.verify_email(code),
         Command::ResendEmailCode => rules.resend_email_code(),
-        Command::ChangeEmail { email, password } => rules.change_email(email, password.as_ref()),
+        Command::ChangeEmail { email, password, verification_id } => {
+            rules.change_email(email, password.as_ref(), *verification_id)
+        }
         Command::SetPassword { current, new } => rules.set_password(current.as_ref(), new),
         Command::RequestPasswordReset { verification_id } => rules.request_password_reset(*verification_id),
         Command::ResetPassword { verification_id, code, second_factor, new } => {

@@ -37,7 +37,7 @@ pub fn check_password(password: &SecretText, email: Option<&EmailAddress>) -> Re
 
 impl Rules<'_> {
     pub(super) fn set_password(&self, current: Option<&SecretText>, new: &SecretText) -> Ruling {
-        let credential = self.owner()?;
+        let credential = self.owner_or_limited()?;
         self.confirmed()?;
         if self.state.two_factor_since.is_some() {
             self.strong_session()?;
@@ -65,6 +65,10 @@ impl Rules<'_> {
 
     pub(super) fn request_password_reset(&self, verification_id: VerificationId) -> Ruling {
         self.confirmed()?;
+        // To be answered as if there were no account: that its address is new is nobody's business.
+        if self.state.quiet_at(self.now()).is_some() {
+            return Err(Refusal::NotFound.into());
+        }
         if self.state.verifications.contains_key(&verification_id) {
             return Err(Refusal::Conflict.into());
         }
@@ -104,7 +108,8 @@ impl Rules<'_> {
         // Only whoever brought the right code is told what depends on the address: before that, an account
         // must not be told apart from none.
         super::check_password(new, None)?;
-        let needs_second = self.state.two_factor_since.is_some();
+        // After support's reset the mailbox is never enough alone: the code that support handed over comes with it.
+        let needs_second = self.state.two_factor_since.is_some() || self.state.reset.is_some();
         let mut events = Vec::new();
         let mut half_done = verification.clone();
         if let Progress::Pending { expires_at } = verification.progress {

@@ -72,6 +72,14 @@ impl Account {
         }
     }
 
+    /// What a session that may only enroll a method and set the password was begun with.
+    pub fn limited_by(&self, credential: Credential) -> Option<VerificationId> {
+        match credential {
+            Credential::Session(id) => self.sessions.get(&id)?.limited_by,
+            Credential::AccessToken(_) | Credential::ApiClient(_) => None,
+        }
+    }
+
     /// Who presents this token: a live session, access token or verification of this account. `last_used` is
     /// when the session was last seen, as kept beside the log. Hashes are compared in constant time.
     pub fn authenticate(
@@ -136,7 +144,8 @@ impl Account {
     /// Whether this credential may add a method now.
     pub fn may_add_method(&self, credential: Credential, now: Timestamp) -> bool {
         let authorizes = |check: &Verification| check.is_usable(Purpose::AddMethod, credential, now);
-        self.is_live(credential, now) && self.verifications.values().any(authorizes)
+        self.is_live(credential, now)
+            && (self.limited_by(credential).is_some() || self.verifications.values().any(authorizes))
     }
 
     /// The account at a glance; `None` when there is none.

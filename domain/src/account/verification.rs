@@ -104,6 +104,7 @@ impl Rules<'_> {
         let mut sent = None;
         if started.purpose == Purpose::AddMethod && self.state.methods.is_empty() {
             let email = self.email()?;
+            self.mailbox_counts()?;
             self.not_locked(FactorKind::Email)?;
             self.account_may_send()?;
             self.allowed(limits::mail(&self.context.policy.limits, self.context.origin))?;
@@ -118,20 +119,47 @@ impl Rules<'_> {
         Ok(Decision::accept(events, Outcome::VerificationStarted(outcome)))
     }
 
+    /// The mailbox can prove more than a sign-in now.
+    fn mailbox_counts(&self) -> Ruling<()> {
+        if self.state.reset.is_some() {
+            return Err(Refusal::Forbidden.into());
+        }
+        match self.state.quiet_at(self.now()) {
+            Some(until) => Err(Refusal::RateLimited { retry_after: self.until(until) }.into()),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn email_offered(&self, verification: &Verification) -> bool {
-        self.state.email_offered(verification, self.context.policy)
+        self.state.email_offered(verification, self.context.policy, self.now())
     }
 }
 
 impl Account {
     /// Whether a code by email may complete it: picked explicitly, unless the policy says no; always where
     /// the account has nothing else.
-    pub(super) fn email_offered(&self, verification: &Verification, policy: &Policy) -> bool {
+    pub(super) fn email_offered(&self, verification: &Verification, policy: &Policy, now: Timestamp) -> bool {
         if matches!(verification.progress, Progress::HalfDone { .. }) {
             return false;
         }
+        let is_quiet = self.quiet_at(now).is_some();
         match verification.purpose {
-            Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::ResetPassword | Purpose::OpenSignIn => true,
+            Purpose::ResetPassword => !is_quiet,
+            Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::OpenSignIn => true,
+            // After support's reset the mailbox is what is left to whoever took the rest.
+            _ if self.reset.is_some() => false,
+            Purpose::AddMethod
+            | Purpose::DisableMethod
+            | Purpose::RegenerateRecoveryCodes
+            | Purpose::ChangeEmail
+            | Purpose::IssueAccessToken
+            | Purpose::EraseAccount
+            | Purpose::StepUp
+                if is_quiet =>
+            {
+                false
+            }
+            Purpose::Open if is_quiet => policy.email_for_sign_in,
             _ if self.methods.is_empty() => true,
             Purpose::SignIn => policy.email_for_sign_in,
             Purpose::StepUp => policy.email_for_step_up,
@@ -219,7 +247,7 @@ impl Account {
             }
             offers.sort_by_key(|offer| (!offer.default, offer.kind != FactorKind::Totp, offer.method_id));
         }
-        if self.email_offered(verification, policy) {
+        if self.email_offered(verification, policy, now) {
             let address = verification.new_email.as_ref().or(self.email.as_ref()).and_then(|email| email.known());
             offers.push(OfferedMethod {
                 kind: FactorKind::Email,
@@ -229,7 +257,7 @@ impl Account {
                 locked_until: locked(FactorKind::Email),
             });
         }
-        if verification.offers_methods() && self.recovery.as_ref().is_some_and(|set| set.remaining() > 0) {
+        if verification.offers_methods() && self.recovery_codes_at(now).is_some() {
             offers.push(OfferedMethod {
                 kind: FactorKind::RecoveryCode,
                 method_id: None,

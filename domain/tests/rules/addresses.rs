@@ -4,6 +4,7 @@ use domain::{
     commands::Command,
     events::*,
     evidence::{AddressClaim, Claim},
+    ids::VerificationId,
     limits::LimitName,
     outcome::{Outcome, Refusal},
     personal::Personal,
@@ -12,6 +13,7 @@ use domain::{
     time::Seconds,
     values::*,
 };
+use uuid::Uuid;
 
 use crate::{event_of, histories::*, kit::*};
 
@@ -23,8 +25,16 @@ const MAIL: Challenge = Challenge {
     issue: 1,
 };
 
+/// What authorizes the change.
+const AUTHORIZED: VerificationId = VerificationId(Uuid::from_u128(0xfa));
+
 fn change(password: Option<&str>) -> Command {
-    Command::ChangeEmail { email: new_email(), password: password.map(|text| Secret::new(text.to_owned())) }
+    let password = password.map(|text| Secret::new(text.to_owned()));
+    Command::ChangeEmail { email: new_email(), password, verification_id: Some(AUTHORIZED) }
+}
+/// The owner's session has completed the check that a change of address takes.
+fn may_change(history: Vec<Event>) -> Scene<Account> {
+    given(history.into_iter().chain(authorized(AUTHORIZED, Purpose::ChangeEmail))).by(SIGNED_IN)
 }
 fn confirm(code: &str) -> Command {
     Command::VerifyEmail { code: entered(code) }
@@ -40,7 +50,7 @@ fn changing() -> Scene<Account> {
 
 #[test]
 fn a_code_goes_to_the_new_address() {
-    let told = given(an_account()).by(SIGNED_IN).when(change(Some(PASSWORD)));
+    let told = may_change(an_account()).when(change(Some(PASSWORD)));
     let issued = event_of!(told, CodeIssued);
     assert_eq!((issued.purpose, issued.to), (Purpose::ConfirmNewEmail, Personal::Known("ada@example.org".to_owned())));
     let started = event_of!(told, VerificationStarted);
@@ -53,18 +63,20 @@ fn a_code_goes_to_the_new_address() {
 }
 
 #[test]
-fn the_code_changes_the_address_and_ends_other_sessions() {
+fn the_code_changes_the_address_and_ends_other_sessions_and_all_access_tokens() {
     let told = changing().when(confirm(&digits(&MAIL)));
     let changed = EmailChanged {
         email: Personal::Known(new_email()),
         verification_id: CHECK,
-        old_email: None,
+        old_email: Some(Personal::Known(email())),
         phone_numbers: vec![],
-        quiet_until: None,
-        undo_until: None,
+        quiet_until: Some(after(Seconds::hours(24))),
+        undo_until: Some(after(Seconds::days(7))),
     };
-    let ended = SessionRevoked { session_ids: vec![OTHER_SESSION], reason: RevocationReason::EmailChanged };
-    let told = told.then([changed.into(), ended.into()]).telling(&Outcome::EmailVerified);
+    let reason = RevocationReason::EmailChanged;
+    let ended = SessionRevoked { session_ids: vec![OTHER_SESSION], reason };
+    let tokens = AccessTokenRevoked { access_token_ids: vec![TOKEN, OTHER_TOKEN], reason };
+    let told = told.then([changed.into(), ended.into(), tokens.into()]).telling(&Outcome::EmailVerified);
     assert!(told.asked.contains(&AddressClaim(new_email()).into()));
     assert_eq!(told.scene.state.summary(START).unwrap().email.as_deref(), Some("ada@example.org"));
     told.next().when(confirm(&digits(&MAIL))).refused(Refusal::Conflict);
@@ -114,13 +126,13 @@ fn a_change_by_another_session_does_not_hide_the_own_one() {
 
 #[test]
 fn it_takes_the_password_and_a_strong_session() {
-    let scene = given(an_account()).by(SIGNED_IN);
+    let scene = may_change(an_account());
     scene.clone().when(change(None)).refused_for("password").needing_nothing();
     scene.when(change(Some(OTHER_PASSWORD))).refused(Refusal::WrongCredentials);
     let weak = an_account_with_totp().into_iter().chain([session(OTHER_SESSION, Aal::Aal1)]);
     let told = given(weak).by(Caller::Session(OTHER_SESSION)).when(change(Some(PASSWORD)));
     told.refused(Refusal::VerificationRequired { purpose: Purpose::SignIn });
-    given(an_account_with_totp()).by(SIGNED_IN).when(change(Some(PASSWORD))).accepted();
+    may_change(an_account_with_totp()).when(change(Some(PASSWORD))).accepted();
     for (caller, refusal) in [
         (Caller::Anonymous, Refusal::Unauthenticated),
         (product(), Refusal::Forbidden),
@@ -135,23 +147,25 @@ fn the_present_address_is_no_new_one() {
     let same = Command::ChangeEmail {
         email: EmailAddress::parse("ADA@example.com").unwrap(),
         password: Some(Secret::new(PASSWORD.to_owned())),
+        verification_id: Some(AUTHORIZED),
     };
-    given(an_account()).by(SIGNED_IN).when(same).refused_for("email").needing_nothing();
+    may_change(an_account()).when(same).refused_for("email").needing_nothing();
 }
 
 #[test]
 fn its_mails_are_limited_per_address_and_per_account() {
-    let told = given(an_account()).by(SIGNED_IN).when(change(Some(PASSWORD)));
+    let told = may_change(an_account()).when(change(Some(PASSWORD)));
     told.charging(&[
         LimitName::PasswordsPerAddressAndSource,
         LimitName::SendsPerSource,
         LimitName::ConfirmationMailsPerAddress,
     ]);
-    let full = given(an_account()).by(SIGNED_IN).when_full(LimitName::ConfirmationMailsPerAddress);
+    let full = may_change(an_account()).when_full(LimitName::ConfirmationMailsPerAddress);
     full.when(change(Some(PASSWORD))).rate_limited_for(77);
-    let mut scene = given(an_account()).by(SIGNED_IN);
+    let mut scene = may_change(an_account());
     for _ in 0..10 {
         scene = scene.when(change(Some(PASSWORD))).accepted().next();
+        scene = scene.then_at(START, authorized(AUTHORIZED, Purpose::ChangeEmail));
     }
     scene.clone().when(change(Some(PASSWORD))).needing_nothing().rate_limited_for(3_600);
     scene.wait(Seconds(30)).when(Command::ResendEmailCode).rate_limited_for(3_570);
@@ -187,6 +201,6 @@ fn what_was_mailed_to_the_old_address_is_dead() {
 
 #[test]
 fn without_a_change_under_way_there_is_nothing_to_confirm() {
-    given(an_account()).by(SIGNED_IN).when(confirm("123456")).refused(Refusal::Conflict);
+    may_change(an_account()).when(confirm("123456")).refused(Refusal::Conflict);
     nothing_yet().when(confirm("123456")).refused(Refusal::NotFound);
 }

@@ -516,7 +516,7 @@ impl Any {
             23 => Command::RegenerateRecoveryCodes { verification_id: some_id },
             24 => Command::UnlockMethod { kind: self.option(Self::kind), reason: text("x") },
             25 => Command::ResetTwoFactor { reason: text("x") },
-            26 => Command::ChangeEmail { email: self.email(), password },
+            26 => Command::ChangeEmail { email: self.email(), password, verification_id: some_id },
             27 => self.of(&[
                 Command::RequestPasswordReset { verification_id },
                 Command::EraseAccount { verification_id: some_id },

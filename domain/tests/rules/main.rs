@@ -27,6 +27,7 @@ mod sign_in;
 mod sign_up;
 mod steps;
 mod streams;
+mod takeovers;
 mod texting;
 mod totp;
 mod verifications;

@@ -14,14 +14,8 @@ use crate::{
 
 pub(crate) const ABOUT: About = About {
     access: Access::Account,
-    kind: Kind::Command,
-    problems: &[
-        Code::WrongCredentials,
-        Code::VerificationRequired,
-        Code::Conflict,
-        Code::RateLimited,
-        Code::ResendTooSoon,
-    ],
+    kind: Kind::Authorized,
+    problems: &[Code::WrongCredentials, Code::Conflict, Code::RateLimited, Code::ResendTooSoon],
 };
 
 /// Another address.
@@ -38,7 +32,9 @@ pub(crate) struct Request {
 
 /// Change the address
 ///
-/// Confirm it with `POST /v1/accounts/{account}/email/verify`.
+/// Needs a completed verification for `change_email`, and uses it up. Confirm the new address with
+/// `POST /v1/accounts/{account}/email/verify`; the change can be undone from the old one for 7 days, and for 24 hours
+/// a code to the new one proves nothing but a sign-in.
 #[utoipa::path(put, path = "/v1/accounts/{account}/email", operation_id = "change_email", tag = "accounts",
     request_body = Request, responses((status = 202, description = "The code is sent.", body = CodeSentShape)))]
 pub(crate) async fn handler(
@@ -49,6 +45,7 @@ pub(crate) async fn handler(
     let command = Command::ChangeEmail {
         email: field("email", EmailAddress::parse(&incoming.body.email))?,
         password: incoming.body.password.clone(),
+        verification_id: incoming.verification()?.map(|named| named.id),
     };
     let executed = app.engine.execute(account.id, command, &incoming.request(&app, account.caller)?).await?;
     let (sent, reached) = told!(executed, "change_email", Outcome::CodeSent(sent) => sent.into());

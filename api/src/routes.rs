@@ -12,8 +12,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     endpoint::Endpoints,
     endpoints::{
-        access_tokens, accounts, api_keys, audit, dev, email, health, introspect, methods, password, receipts,
-        recovery_codes, security, sessions, sign_in, sign_out, verifications,
+        access_tokens, accounts, api_keys, audit, dev, email, email_undos, health, introspect, methods, password,
+        receipts, recovery_codes, security, sessions, sign_in, sign_out, verifications,
     },
     problem::Document,
     state::App,
@@ -37,6 +37,9 @@ pub(crate) fn endpoints() -> (Router<App>, OpenApi) {
         email::verify,
         email::resend,
         email::change,
+        email_undos::undo,
+        email_undos::send_code,
+        email_undos::freeze,
         password::change,
         password::request_reset,
         password::reset,

@@ -8,9 +8,9 @@ use zeroize::Zeroize;
 pub use crate::account::{TotpAttempt, TotpVerdict};
 use crate::{
     events::{RecoveryCodeHash, RecoveryCodeHashes},
-    ids::{AccountId, AccountNumber, MethodId},
+    ids::{AccountId, AccountNumber, MethodId, VerificationId},
     limits::Charge,
-    secret::{Secret, SecretText},
+    secret::{Secret, SecretText, TokenSecret},
     time::{Seconds, Timestamp},
     values::{Challenge, EmailAddress, PasswordHash, TotpSecret},
 };
@@ -80,6 +80,8 @@ questions! {
     NewRecoveryCodes => FreshRecoveryCodes;
     /// The key that is offered to an account in a half-hour.
     OfferedTotpKey => TotpSecret;
+    /// The secret of an undo's link; none where the account has no key.
+    UndoSecret => Option<TokenSecret>;
     /// A number for an account to be.
     NextAccountNumber => AccountNumber;
     /// The limiter's word: granted, or how long to wait.
@@ -143,6 +145,10 @@ pub struct OfferedTotpKey {
     /// Half-hours since 1970.
     pub half_hour: u64,
 }
+
+/// The secret of the link by which the change of address that this verification proved is undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndoSecret(pub VerificationId);
 
 /// A number for an account to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

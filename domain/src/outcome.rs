@@ -84,6 +84,11 @@ pub enum Outcome {
         /// Its end.
         expires_at: Timestamp,
     },
+    /// Changes are stopped.
+    ChangesFrozen {
+        /// Until then.
+        until: Timestamp,
+    },
     /// A second support person has to approve the reset.
     TwoFactorResetRequested {
         /// Until then.

@@ -114,6 +114,8 @@ pub enum Purpose {
     DisableMethod,
     /// A fresh set of recovery codes.
     RegenerateRecoveryCodes,
+    /// Taking a change of the address back: a factor of before it.
+    UndoEmailChange,
     /// Issuing a personal access token.
     IssueAccessToken,
     /// Erasing the account.
@@ -140,6 +142,7 @@ impl Purpose {
             Self::Enroll => "enroll",
             Self::DisableMethod => "disable_method",
             Self::RegenerateRecoveryCodes => "regenerate_recovery_codes",
+            Self::UndoEmailChange => "undo_email_change",
             Self::IssueAccessToken => "issue_access_token",
             Self::EraseAccount => "erase_account",
             Self::ResetPassword => "reset_password",

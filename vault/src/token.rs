@@ -1,4 +1,4 @@
-//! Bearer tokens: sessions, access tokens, verifications and API keys.
+//! Bearer tokens: sessions, access tokens, verifications, API keys and links that undo a change of address.
 //!
 //! `cs_session_` + base64url of 68 bytes without padding (91 characters):
 //!
@@ -32,11 +32,13 @@ pub enum TokenKind {
     Verification,
     /// An API client.
     ApiKey,
+    /// The link that undoes a change of address; its id is that of the verification which proved the new one.
+    EmailUndo,
 }
 
 impl TokenKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Session, Self::AccessToken, Self::Verification, Self::ApiKey];
+    pub const ALL: [Self; 5] = [Self::Session, Self::AccessToken, Self::Verification, Self::ApiKey, Self::EmailUndo];
 
     /// What its tokens begin with.
     pub const fn prefix(self) -> &'static str {
@@ -45,6 +47,7 @@ impl TokenKind {
             Self::AccessToken => "cs_access_",
             Self::Verification => "cs_verify_",
             Self::ApiKey => "cs_key_",
+            Self::EmailUndo => "cs_undo_",
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod dev;
 pub(crate) mod email;
+pub(crate) mod email_undos;
 pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod methods;

@@ -120,6 +120,8 @@ pub(crate) async fn authenticate(app: &AppState, token: &Token) -> Result<Option
             let key = app.api_key(ApiKeyId(token.id)).await?;
             return Ok(key.authenticate(&hash, now).map(|caller| Bearer { caller, own: None }));
         }
+        // The link of an undo is for its own calls alone.
+        TokenKind::EmailUndo => return Ok(None),
         TokenKind::Session => account::Presented::Session(SessionId(token.id)),
         TokenKind::AccessToken => account::Presented::AccessToken(AccessTokenId(token.id)),
         TokenKind::Verification => account::Presented::Verification(VerificationId(token.id)),

@@ -6,7 +6,7 @@ use crate::{
     ids::{MethodId, VerificationId},
     state::{
         AccessToken, Account, AddressChange, Device, Enrollment, IssuedCode, Lock, Locks, Method, Phase, Progress,
-        RecoveryCodes, RecoverySet, ResetRequest, Send, Session, SupportReset, Verification,
+        RecoveryCodes, RecoverySet, ResetRequest, Send, Session, Standing, SupportReset, Verification,
     },
     time::{Seconds, Timestamp},
     values::{Aal, Amr, Challenge, Channel, Credential, FactorKind, Purpose},
@@ -240,6 +240,14 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 session.amr.clone_from(&e.amr);
             }
         }
+        Event::EmailChangeUndone(e) => undo(&mut state, e.change, at),
+        Event::ChangesFrozen(e) => {
+            state.frozen_until = state.frozen_until.max(Some(e.until));
+            for change in state.address_changes.iter_mut().filter(|change| change.id == e.change) {
+                change.has_frozen = true;
+            }
+        }
+        Event::ChangesUnfrozen(_) => state.frozen_until = None,
         // Events of other streams, and those that views alone care for.
         Event::SendStarted(_)
         | Event::CodeDispatched(_)
@@ -256,10 +264,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         | Event::DeviceRemembered(_)
         | Event::DeviceForgotten(_)
         | Event::SignInUnfinished(_)
-        | Event::SessionsCutOff(_)
-        | Event::EmailChangeUndone(_)
-        | Event::ChangesFrozen(_)
-        | Event::ChangesUnfrozen(_) => {}
+        | Event::SessionsCutOff(_) => {}
     }
     drop_old(&mut state, at);
     state
@@ -316,6 +321,13 @@ fn enroll(
 fn sent(state: &mut Account, challenge: Challenge, expires_at: Timestamp, resend_after: Timestamp, sent_at: Timestamp) {
     let code = IssuedCode { challenge, expires_at, resend_after, sent_at };
     let Challenge { verification_id, channel, method_id, issue, .. } = challenge;
+    if challenge.purpose == Purpose::UndoEmailChange {
+        for change in state.address_changes.iter_mut().filter(|change| change.id == verification_id) {
+            change.codes.retain(|known| (known.challenge.method_id, known.challenge.issue) != (method_id, issue));
+            change.codes.push(code);
+        }
+        return;
+    }
     if channel == Channel::Sms || challenge.purpose.counts_as_send_of_the_account() {
         state.sends.push(Send { at: code.sent_at, channel, method_id });
     }
@@ -346,7 +358,11 @@ fn rejected(state: &mut Account, e: &CodeRejected, at: Timestamp) {
         // A lock that has ended is over: the count restarted with this code.
         *lock = Lock { failures: e.kind_failures, locked_until: lock.locked_at(at) };
     }
-    if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
+    if e.purpose == Purpose::UndoEmailChange {
+        for change in state.address_changes.iter_mut().filter(|change| change.id == e.verification_id) {
+            change.failures = e.verification_failures;
+        }
+    } else if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
         if e.kind == FactorKind::RecoveryCode {
             verification.recovery_failures = e.verification_failures;
         } else {
@@ -367,8 +383,9 @@ fn rejected(state: &mut Account, e: &CodeRejected, at: Timestamp) {
 }
 
 fn succeeded(state: &mut Account, e: &VerificationSucceeded, at: Timestamp) {
-    let mut counts = true;
-    if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
+    // What the link of an undo proved is of before: it says nothing about what was counted since.
+    let mut counts = e.purpose != Purpose::UndoEmailChange;
+    if counts && let Some(verification) = state.verifications.get_mut(&e.verification_id) {
         // The proof of an address alone says nothing about the account's factors.
         counts = verification.attempts.is_none() || matches!(verification.progress, Progress::HalfDone { .. });
         // One that was started without a purpose has that of the command which brought the code.
@@ -442,6 +459,29 @@ fn forget_the_old_password(state: &mut Account, at: Timestamp) {
     end_verifications(state, at, |verification| {
         verification.purpose == Purpose::ResetPassword || verification.first_factor.contains(&Amr::Pwd)
     });
+}
+
+/// Everything that a sign-in is judged by is as it stood; all that was begun since is over, changes of before it stay.
+fn undo(state: &mut Account, change: VerificationId, at: Timestamp) {
+    let Some(first) = state.address_changes.iter().position(|known| known.id == change) else { return };
+    let Some(undone) = state.address_changes.drain(first..).next() else { return };
+    let Standing { email, password, methods, primary, two_factor_since, recovery, quiet_until } = undone.before;
+    state.email = email;
+    state.password = password;
+    state.methods = methods;
+    state.primary = primary;
+    state.two_factor_since = two_factor_since;
+    state.recovery = recovery;
+    state.quiet_until = quiet_until;
+    state.frozen_until = None;
+    (state.reset, state.reset_requested) = (None, None);
+    for enrollment in state.enrollments.values_mut() {
+        enrollment.ended = true;
+        enrollment.expires_at = enrollment.expires_at.min(at);
+    }
+    end_verifications(state, at, |_| true);
+    state.sessions.clear();
+    state.access_tokens.clear();
 }
 
 /// The acting session that enabled a factor has just proved it.

@@ -47,6 +47,7 @@ impl Rules<'_> {
             | Purpose::ConfirmNewEmail
             | Purpose::Enroll
             | Purpose::ResetPassword
+            | Purpose::UndoEmailChange
             | Purpose::OpenSignIn
             | Purpose::Open => {
                 return Err(invalid("purpose", "has a call of its own").into());
@@ -163,13 +164,13 @@ impl Account {
             _ if self.methods.is_empty() => true,
             Purpose::SignIn => policy.email_for_sign_in,
             Purpose::StepUp => policy.email_for_step_up,
-            Purpose::Enroll => false,
+            // A mailbox must not be able to name the next one.
+            Purpose::Enroll | Purpose::UndoEmailChange | Purpose::ChangeEmail => false,
             // For some of what it may become; whether for that one, the command that brings the code finds.
             Purpose::Open => policy.email_for_sign_in || policy.email_for_changes,
             Purpose::AddMethod
             | Purpose::DisableMethod
             | Purpose::RegenerateRecoveryCodes
-            | Purpose::ChangeEmail
             | Purpose::IssueAccessToken
             | Purpose::EraseAccount => policy.email_for_changes,
         }

@@ -30,6 +30,7 @@ mod streams;
 mod takeovers;
 mod texting;
 mod totp;
+mod undo;
 mod verifications;
 mod witness;
 mod words;

@@ -25,9 +25,11 @@ fn change(to: &EmailAddress, verification_id: Option<VerificationId>) -> Command
     Command::ChangeEmail { email: to.clone(), password, verification_id }
 }
 /// The owner's session asks with an authorization and confirms at once.
-fn changes(scene: Scene<Account>, to: &EmailAddress) -> Told<Account> {
+pub fn changes(scene: Scene<Account>, to: &EmailAddress) -> Told<Account> {
     let now = scene.now;
-    let authorization = [checking(CHECK, Purpose::ChangeEmail), completed(CHECK, Purpose::ChangeEmail, now)];
+    let check = started(CHECK, Purpose::ChangeEmail, Some(OWNER));
+    let check = VerificationStarted { expires_at: now.plus(Seconds::minutes(15)), ..check };
+    let authorization = [check.into(), completed(CHECK, Purpose::ChangeEmail, now)];
     let told = scene.then_at(now, authorization).by(SIGNED_IN).when(change(to, Some(CHECK))).accepted();
     let id = event_of!(told, VerificationStarted).verification_id;
     let code = challenge(id, Purpose::ConfirmNewEmail, Channel::Email, None);
@@ -76,6 +78,13 @@ fn a_session_and_the_password_do_not_change_the_address() {
             other.when(change(&new_email(), Some(id))).refused(required(Purpose::ChangeEmail));
         }
     }
+}
+
+#[test]
+fn with_a_method_on_file_no_mail_authorizes_another_address() {
+    let told = given(an_account_with_totp()).by(SIGNED_IN).when(start(Purpose::ChangeEmail)).accepted();
+    let id = event_of!(told, VerificationStarted).verification_id;
+    told.next().when(send(id, Channel::Email)).refused_for("channel");
 }
 
 #[test]

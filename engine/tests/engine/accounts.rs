@@ -1,5 +1,5 @@
 use domain::{
-    commands::Command,
+    commands::{Command, UndoLink},
     events::Event,
     ids::{AccountId, SessionId, StreamId},
     outcome::{Outcome, Refusal},
@@ -197,6 +197,29 @@ async fn with_the_first_event_after_the_week_the_old_address_is_given_back() {
     signed_in(&fixture, "lovelace@example.com", PASSWORD).await;
     assert_eq!(fixture.engine.holder_of(&email("ada@example.com")).await.unwrap(), None);
     assert_eq!(fixture.engine.holder_of(&email("lovelace@example.com")).await.unwrap(), Some(account));
+}
+
+#[tokio::test]
+async fn an_undo_gives_back_the_address_that_was_new() {
+    let fixture = Fixture::start().await;
+    let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
+    let session = signed_in(&fixture, "ada@example.com", PASSWORD).await;
+    changed(&fixture, account, session, "lovelace@example.com").await.unwrap();
+    let change = fixture.engine.load(account).await.unwrap().state.address_changes[0].id;
+    let key = fixture.keys.key(&StreamId::Account(account)).await.unwrap().unwrap();
+    let undo = |secret| Command::UndoEmailChange {
+        link: UndoLink { change, secret },
+        confirmation: email("ada@example.com"),
+        password: Secret::new(PASSWORD.to_owned()),
+        factor: None,
+    };
+    let request = fixture.request(Caller::Anonymous);
+    let told = fixture.engine.execute(account, undo(Secret::new([7; 32])), &request).await.unwrap();
+    assert_eq!(told.outcome, Err(Refusal::Unauthenticated));
+    fixture.engine.execute(account, undo(key.email_undo_secret(change)), &request).await.unwrap().outcome.unwrap();
+    assert_eq!(fixture.engine.account_of(&email("ada@example.com")).await.unwrap(), Some(account));
+    assert_eq!(fixture.engine.holder_of(&email("lovelace@example.com")).await.unwrap(), None);
+    signed_in(&fixture, "ada@example.com", PASSWORD).await;
 }
 
 #[tokio::test]

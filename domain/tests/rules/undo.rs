@@ -22,10 +22,11 @@ fn third_email() -> EmailAddress {
 fn link(change: VerificationId) -> UndoLink {
     UndoLink { change, secret: undo_secret(change) }
 }
-fn by(kind: FactorKind, code: &str) -> Option<SecondFactor> {
-    Some(SecondFactor { kind: Some(kind), method_id: None, code: entered(code) })
+fn by(kind: FactorKind, code: &str) -> SecondFactor {
+    SecondFactor { kind: Some(kind), method_id: None, code: entered(code) }
 }
-fn undo(change: VerificationId, factor: Option<SecondFactor>) -> Command {
+fn undo(change: VerificationId, factor: impl Into<Option<SecondFactor>>) -> Command {
+    let factor = factor.into();
     let password = Secret::new(PASSWORD.to_owned());
     Command::UndoEmailChange { link: link(change), confirmation: email(), password, factor }
 }
@@ -131,7 +132,7 @@ fn less_than_a_sign_in_of_then_takes_nothing_back() {
         link: link.clone(),
         confirmation: to,
         password: Secret::new(password.to_owned()),
-        factor: right(),
+        factor: Some(right()),
     };
     let told = scene.clone().when(with(&stranger, email(), PASSWORD)).refused(Refusal::Unauthenticated);
     assert!(told.charges().is_empty(), "who holds no link uses nothing up");
@@ -187,7 +188,7 @@ fn the_undo_of_a_change_voids_those_of_later_ones() {
     of_the_first.clone().when(undo(second, again.clone())).refused(Refusal::VerificationExpired);
     of_the_first.when(undo(first, again)).refused(Refusal::VerificationExpired);
     let password = Secret::new(PASSWORD.to_owned());
-    let factor = shown(&scene);
+    let factor = Some(shown(&scene));
     let back = Command::UndoEmailChange { link: link(second), confirmation: new_email(), password, factor };
     let of_the_second = scene.when(back).accepted().next().wait(Seconds(60));
     assert!(of_the_second.state.answers_to(&new_email()) && of_the_second.state.keeps(&email(), of_the_second.now));

@@ -122,6 +122,8 @@ pub(crate) async fn authenticate(app: &AppState, token: &Token) -> Result<Option
         }
         // It says whose wrong codes are counted where, and is nobody's credential.
         TokenKind::Device => return Ok(None),
+        // The link of an undo is for its own calls alone.
+        TokenKind::EmailUndo => return Ok(None),
         TokenKind::Session => account::Presented::Session(SessionId(token.id)),
         TokenKind::AccessToken => account::Presented::AccessToken(AccessTokenId(token.id)),
         TokenKind::Verification => account::Presented::Verification(VerificationId(token.id)),

@@ -141,6 +141,17 @@ pub fn stranger_mail(policy: &Policy, to: &EmailAddress) -> Vec<Charge> {
     vec![charge(LimitName::StrangerMailsPerAddress, to.canonical(), limit, false)]
 }
 
+/// A password of before a change of address, with the link of its undo: bounded as those of a sign-in, and only who
+/// holds the link can use that up.
+pub fn undo_attempt(limits: &Limits, change: VerificationId, origin: &Origin) -> Vec<Charge> {
+    let (by_source, all) = (limits.passwords_per_address_and_source, limits.passwords_per_address);
+    let of_source = format!("undo of {change} {}", origin.network());
+    vec![
+        charge(LimitName::PasswordsPerAddressAndSource, of_source, by_source, true),
+        charge(LimitName::PasswordsPerAddress, format!("undo of {change}"), all, true),
+    ]
+}
+
 /// A long code. Nobody guesses one; this keeps a source from making us try.
 pub fn long_code_attempt(limits: &Limits, origin: &Origin) -> Vec<Charge> {
     vec![charge(LimitName::LongCodesPerSource, origin.network(), limits.long_codes_per_source, true)]

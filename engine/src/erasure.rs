@@ -28,11 +28,11 @@ impl Engine {
     /// The account's own key goes last: until then the address can be read, so an interruption can be made good.
     pub async fn erase_after(&self, account: AccountId) -> Result<(), ExecuteError> {
         let stream = StreamId::Account(account);
-        let (is_erased, address) = self.last_address(&stream).await?;
+        let (is_erased, addresses) = self.addresses(&stream).await?;
         if !is_erased {
             return Ok(());
         }
-        if let Some(address) = address {
+        for address in addresses {
             let request = self.own_request()?;
             let claim = self.release(&address, account, RevocationReason::Erased, &request).await?;
             // Only a claim that was this account's: someone else may hold the address by now.
@@ -65,21 +65,22 @@ impl Engine {
         }
     }
 
-    /// Whether the account is erased, and the address that it had at last, if that can still be read.
-    async fn last_address(&self, stream: &StreamId) -> Result<(bool, Option<EmailAddress>), ExecuteError> {
+    /// Whether the account is erased, and the addresses that it ever had, as far as they can still be read: those
+    /// that an undo could have brought back are held too.
+    async fn addresses(&self, stream: &StreamId) -> Result<(bool, Vec<EmailAddress>), ExecuteError> {
         let key = self.keys().state_in_store(stream).await?;
         let key = if let KeyState::Open(key) = key { Some(key) } else { None };
-        let (mut is_erased, mut address) = (false, None);
+        let (mut is_erased, mut addresses) = (false, Vec::new());
         let mut after = Version::NONE;
         loop {
             let page = self.log().read_stream(stream, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok((is_erased, address)) };
+            let Some(last) = page.last() else { return Ok((is_erased, addresses)) };
             after = last.version;
             for stored in &page {
                 match codec::decode_event(stored, key.as_ref())? {
-                    Event::AccountRegistered(event) => address = event.email.known().cloned().or(address),
-                    Event::AccountImported(event) => address = event.email.known().cloned().or(address),
-                    Event::EmailChanged(event) => address = event.email.known().cloned().or(address),
+                    Event::AccountRegistered(event) => add(&mut addresses, event.email.known()),
+                    Event::AccountImported(event) => add(&mut addresses, event.email.known()),
+                    Event::EmailChanged(event) => add(&mut addresses, event.email.known()),
                     Event::AccountErased(_) => is_erased = true,
                     _ => {}
                 }
@@ -99,5 +100,11 @@ impl Engine {
             causation_id: None,
             trace_parent: None,
         })
+    }
+}
+
+fn add(addresses: &mut Vec<EmailAddress>, address: Option<&EmailAddress>) {
+    if let Some(address) = address.filter(|address| !addresses.contains(address)) {
+        addresses.push(address.clone());
     }
 }

@@ -87,6 +87,10 @@ impl Engine {
                 };
                 question.answered(secret)
             }
+            Need::UndoSecret(question) => {
+                let secret = self.keys().key(stream).await?.map(|key| key.email_undo_secret(question.0));
+                question.answered(secret)
+            }
             Need::NextAccountNumber(question) => question.answered(self.next_number(request).await?),
             Need::AddressClaim(question) => match stream {
                 StreamId::Account(account) => {

@@ -35,7 +35,7 @@ enum Mailbox {
 
 impl Rules<'_> {
     pub(super) fn set_password(&self, current: Option<&SecretText>, new: &SecretText) -> Ruling {
-        let credential = self.owner()?;
+        let credential = self.owner_or_limited()?;
         self.confirmed()?;
         if self.state.two_factor_since.is_some() {
             self.strong_session()?;
@@ -85,7 +85,7 @@ impl Rules<'_> {
     ) -> Ruling {
         self.confirmed()?;
         Self::password_length(new)?;
-        let needs_second = self.state.two_factor_since.is_some();
+        let needs_second = self.needs_a_second_factor();
         let (id, half_done, mut events) = match self.mailbox_of_a_reset(id, ticket, code)? {
             Mailbox::Proved { reset, half_done, events } => (reset, half_done, events),
             Mailbox::NotProved(decision) => return Ok(decision),
@@ -120,6 +120,11 @@ impl Rules<'_> {
         Ok(Decision::accept(events, Outcome::PasswordSet { session: None }))
     }
 
+    /// After support's reset the mailbox is never enough alone: the code that support handed over comes with it.
+    fn needs_a_second_factor(&self) -> bool {
+        self.state.two_factor_since.is_some() || self.state.reset.is_some()
+    }
+
     fn mailbox_of_a_reset(
         &self,
         id: VerificationId,
@@ -138,7 +143,7 @@ impl Rules<'_> {
         };
         let proof = || Proof::of(FactorKind::Email, None, self.side(None));
         let mut events = proved(mail_id, mail, proof(), self.now(), false);
-        if self.state.two_factor_since.is_none() {
+        if !self.needs_a_second_factor() {
             return Ok(Mailbox::Proved { reset: mail_id, half_done: mail.clone(), events });
         }
         // The second factor may come in a call of its own. It needs this caller's proof, not anybody's who asked.
@@ -164,7 +169,7 @@ impl Rules<'_> {
             match self.judge_reset_mail(id, verification, code)? {
                 Judgement::Wrong(decision) => return Ok(Mailbox::NotProved(decision)),
                 Judgement::Right(proof) => {
-                    let needs_second = self.state.two_factor_since.is_some();
+                    let needs_second = self.needs_a_second_factor();
                     let until = if needs_second { expires_at } else { self.now() };
                     events = proved(id, verification, proof, until, needs_second);
                 }

@@ -14,8 +14,10 @@ use crate::{
     outcome::{Outcome, Refusal},
     personal::Personal,
     secret::{SecretText, TokenHash},
-    state::{Phase, Verification},
-    values::{Caller, Channel, CodeForm, Credential, EmailAddress, EnteredCode, FactorKind, Purpose, Scope},
+    state::{Device, Phase, Verification},
+    values::{
+        Caller, Channel, CodeForm, Credential, EmailAddress, EnteredCode, FactorKind, PhoneNumber, Purpose, Scope,
+    },
 };
 
 impl Rules<'_> {
@@ -126,6 +128,10 @@ impl Rules<'_> {
     pub(super) fn verify_email(&self, code: &EnteredCode) -> Ruling {
         let (id, verification) = self.address_check_under_way()?;
         self.open(verification)?;
+        if verification.new_email.is_some() {
+            self.changes_are_possible()?;
+            self.room_for_an_address_change()?;
+        }
         let address = match &verification.new_email {
             Some(email) => readable(email)?,
             None => self.email()?,
@@ -162,10 +168,10 @@ impl Rules<'_> {
                     EmailChanged {
                         email: email.clone(),
                         verification_id: id,
-                        old_email: None,
-                        phone_numbers: Vec::new(),
-                        quiet_until: None,
-                        undo_until: None,
+                        old_email: self.state.email.clone(),
+                        phone_numbers: self.numbers_on_file(),
+                        quiet_until: Some(self.now().plus(self.context.policy.new_address_quiet)),
+                        undo_until: Some(self.now().plus(self.context.policy.address_undo_lives)),
                     }
                     .into(),
                 );
@@ -218,6 +224,7 @@ impl Rules<'_> {
         self.confirmed()?;
         // The start of the new address's check uses it up.
         self.fresh(verification_id, Purpose::ChangeEmail, Credential::Session(session))?;
+        self.room_for_an_address_change()?;
         if self.email()?.canonical() == email.canonical() {
             return Err(invalid("email", "is the address of this account already").into());
         }
@@ -236,5 +243,26 @@ impl Rules<'_> {
         let check = self.address_check(id, Purpose::ConfirmNewEmail, Some(email), by, expires_at);
         let started = VerificationStarted { replaces, ..check };
         Ok(Decision::accept(vec![started.into(), issued.into()], outcome))
+    }
+
+    /// What can be undone is kept, so it is bounded.
+    fn room_for_an_address_change(&self) -> Ruling<()> {
+        let mut ends = self.state.undoable(self.now()).map(|change| change.undo_until);
+        let first = ends.next();
+        match first {
+            Some(first) if ends.count() + 1 >= self.context.policy.undoable_address_changes.max(1) as usize => {
+                Err(Refusal::RateLimited { retry_after: self.until(first) }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The numbers whose owner is told by text.
+    pub(super) fn numbers_on_file(&self) -> Vec<Personal<PhoneNumber>> {
+        let numbers = self.state.methods.values().filter_map(|method| match &method.device {
+            Device::Sms { phone_number, .. } => Some(phone_number.clone()),
+            Device::Totp { .. } => None,
+        });
+        numbers.collect()
     }
 }

@@ -128,6 +128,10 @@ impl Rules<'_> {
     /// Mails a code to the account's address, unless a good one went there a moment ago. Nobody is told which.
     pub(super) fn mail_for_whoever_asks(&self, purpose: Purpose, id: VerificationId) -> Ruling {
         self.confirmed()?;
+        // A new mailbox is good for a sign-in and nothing else. That it is new is nobody's business.
+        if purpose == Purpose::ResetPassword && self.state.quiet_at(self.now()).is_some() {
+            return Err(Refusal::NotFound.into());
+        }
         if self.state.verifications.contains_key(&id) {
             return Err(Refusal::Conflict.into());
         }

@@ -94,6 +94,8 @@ impl Any {
             Purpose::IssueAccessToken,
             Purpose::EraseAccount,
             Purpose::ResetPassword,
+            Purpose::UndoEmailChange,
+            Purpose::UnfreezeChanges,
             Purpose::OpenSignIn,
             Purpose::StepUp,
             Purpose::Open,
@@ -442,6 +444,9 @@ impl Any {
                 change: verification_id,
                 email: self.personal(email),
                 kind: self.option(Self::kind),
+                methods: Vec::new(),
+                two_factor_since: None,
+                recovery_codes: None,
             }
             .into(),
             47 => ChangesFrozen { change: verification_id, until: expires_at }.into(),

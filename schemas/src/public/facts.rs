@@ -69,7 +69,7 @@ told! {
     PasswordSet { verification_id, changes_wait_until } but not { password };
     PasswordRejected { count };
     EmailChanged { verification_id, quiet_until, undo_until } but not { email, old_email, phone_numbers };
-    EmailChangeUndone { change, kind } but not { email };
+    EmailChangeUndone { change, kind, two_factor_since } but not { email, methods, recovery_codes };
     ChangesFrozen { change, until };
     ChangesUnfrozen { change };
     AccountErased { verification_id };

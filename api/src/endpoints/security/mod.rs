@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod adoption;
 pub(crate) mod deliveries;
+pub(crate) mod erase;
 pub(crate) mod lockouts;
 pub(crate) mod reset;
 pub(crate) mod unlock;

@@ -10,6 +10,7 @@ mod drop_in;
 mod edge;
 mod email_undos;
 mod idempotency;
+mod polls;
 mod proofs;
 mod receipts;
 mod security;

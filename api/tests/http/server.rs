@@ -123,6 +123,11 @@ impl Call<'_> {
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request
     }
+    /// Sends it to the router alone; its status.
+    pub async fn send_unread(self) -> u16 {
+        let router = self.server.router.clone();
+        router.oneshot(self.request()).await.unwrap().status().as_u16()
+    }
     pub async fn send(self) -> Answer {
         let server = self.server;
         let (method, path) = (self.method.clone(), self.path.clone());

@@ -150,3 +150,20 @@ async fn an_idempotency_key_tells_nothing_after_a_restart() {
         client.post("/v1/password-resets", json!({"email": address})).await.refused(409, "idempotency_conflict");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_neighbour_in_the_network_uses_up_no_tries_of_a_known_device() {
+    let server = Server::start_with(open_to_the_world());
+    let mut owner = Person::with_totp(&server, "ada").await;
+    let session = owner.sign_in_by_totp(&server).await;
+    let neighbour = server.client();
+    for _ in 0..10 {
+        assert_eq!(tries(&neighbour, &owner.email, "not the password").await.0, 401);
+    }
+    assert_eq!(tries(&neighbour, &owner.email, PASSWORD).await.0, 429, "the place has no tries left");
+    let device = neighbour.header("Countersign-Device", session["device_token"].as_str().unwrap());
+    assert_eq!(tries(&device, &owner.email, PASSWORD).await.0, 202);
+    // A device of nobody's opens nothing.
+    let other = neighbour.header("Countersign-Device", "cs_device_not_one_that_there_is");
+    assert_ne!(tries(&other, &owner.email, PASSWORD).await.0, 202);
+}

@@ -63,10 +63,8 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
         fields.into_iter().map(|(name, value)| (name, json!({ name: value }).to_string().into_bytes())).collect();
     bodies.push(("nested arrays", "[".repeat(most).into_bytes()));
     bodies.push(("nested objects", "{\"a\":".repeat(most / 5).into_bytes()));
-    bodies.push((
-        "many fields",
-        format!("{{{}\"z\":0}}", (0..6_000).map(|n| format!("\"f{n}\":0,")).collect::<String>()).into_bytes(),
-    ));
+    let fields: serde_json::Map<String, Value> = (0..5_000).map(|n| (format!("f{n}"), json!(0))).collect();
+    bodies.push(("many fields", Value::Object(fields).to_string().into_bytes()));
     bodies.push(("many numbers", format!("[{}0]", "1e308,".repeat(most / 6)).into_bytes()));
     bodies.push(("escapes", format!("{{\"email\":\"{}\"}}", "\\u00e4".repeat(most / 6)).into_bytes()));
     bodies.push(("no text", vec![0xff; most]));

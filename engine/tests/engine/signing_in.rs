@@ -6,11 +6,12 @@ use domain::{
     ids::StreamId,
     outcome::{Outcome, Refusal},
     policy::{Limit, Policy},
+    secret::Secret,
     time::Seconds,
-    values::{Caller, FreeText},
+    values::{Caller, Channel, FreeText, Purpose},
 };
 use engine::{
-    ExecuteError, Executed,
+    ExecuteError, Executed, PasswordSignIn,
     testing::{Fixture, FixtureOptions},
 };
 use event_store::port::EventLog;
@@ -133,4 +134,63 @@ async fn a_network_is_known_after_a_finished_sign_in_not_after_the_password() {
     assert!(matches!(unfinished.outcome, Err(Refusal::RateLimited { .. })), "{:?}", unfinished.outcome);
     let owner = sign_in_from(&fixture, 1, PASSWORD).await;
     assert!(matches!(owner.outcome, Ok(Outcome::VerificationStarted(_))), "{:?}", owner.outcome);
+}
+
+#[tokio::test]
+async fn what_a_limit_refuses_is_opened_by_one_mail_whoever_asks() {
+    let mut policy = Policy::default();
+    policy.limits.passwords_per_address = Limit { count: 2, window: Seconds::days(1) };
+    let fixture = Fixture::with(FixtureOptions { policy, ..FixtureOptions::default() }).await;
+    let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
+    let mails = async || {
+        let history = fixture.engine.history(&StreamId::Account(account), Version::NONE, 1_000).await.unwrap();
+        let opens = |event: &Event| matches!(event, Event::CodeIssued(mail) if mail.purpose == Purpose::OpenSignIn);
+        history.iter().filter(|recorded| opens(&recorded.event)).count()
+    };
+    for network in 1..=2 {
+        let wrong = sign_in_from(&fixture, network, "wrong horse battery").await;
+        assert_eq!(wrong.outcome, Err(Refusal::WrongCredentials));
+    }
+    assert_eq!(mails().await, 0);
+    for network in 3..=9 {
+        let refused = sign_in_from(&fixture, network, PASSWORD).await;
+        assert!(matches!(refused.outcome, Err(Refusal::RateLimited { .. })), "{network}");
+    }
+    assert_eq!(mails().await, 1);
+    let code = fixture.last_code(account, Channel::Email).await.unwrap();
+    let opened = async |code: &str, password: &str| {
+        let mut request = fixture.request(Caller::Anonymous);
+        request.origin.ip = Some(std::net::IpAddr::from([198, 51, 100, 77]));
+        let opening_code = Some(Secret::new(code.to_owned()));
+        let sign_in = PasswordSignIn { opening_code, ..with_password("ada@example.com", password) };
+        fixture.engine.sign_in(sign_in, &request).await.unwrap().1.outcome
+    };
+    assert!(matches!(opened("0000-0000-0000", PASSWORD).await, Err(Refusal::RateLimited { .. })));
+    assert_eq!(opened(code.expose(), "wrong horse battery").await, Err(Refusal::WrongCredentials));
+    fixture.clock.advance(Seconds::minutes(20));
+    assert!(matches!(opened(code.expose(), PASSWORD).await, Err(Refusal::RateLimited { .. })), "its time is over");
+    assert_eq!(mails().await, 2);
+    let code = fixture.last_code(account, Channel::Email).await.unwrap();
+    assert!(matches!(opened(code.expose(), PASSWORD).await, Ok(Outcome::SignedIn(_))));
+}
+
+#[tokio::test]
+async fn one_source_is_stopped_over_all_addresses_and_others_are_not() {
+    let mut policy = Policy::default();
+    policy.limits.passwords_per_source = Limit { count: 5, window: Seconds::hours(1) };
+    let fixture = Fixture::with(FixtureOptions { policy, ..FixtureOptions::default() }).await;
+    fixture.confirmed_account("ada@example.com", PASSWORD).await;
+    let from = async |network: u8, address: &str| {
+        let mut request = fixture.request(Caller::Anonymous);
+        request.origin.ip = Some(std::net::IpAddr::from([198, 51, 100, network]));
+        let sign_in = with_password(address, "wrong horse battery");
+        fixture.engine.sign_in(sign_in, &request).await.unwrap().1.outcome
+    };
+    for n in 0..5 {
+        assert_eq!(from(1, &format!("victim{n}@example.com")).await, Err(Refusal::WrongCredentials));
+    }
+    for address in ["ada@example.com", "nobody@example.com"] {
+        assert!(matches!(from(1, address).await, Err(Refusal::RateLimited { .. })));
+        assert_eq!(from(2, address).await, Err(Refusal::WrongCredentials));
+    }
 }

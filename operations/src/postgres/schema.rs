@@ -42,7 +42,7 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_by_recipient ON inbox (recipient, number);
 "#;
 
-const ANSWERS: &str = r#"
+const ANSWERS: &str = "
 CREATE TABLE answers (
     key BYTEA NOT NULL PRIMARY KEY,
     body BYTEA NOT NULL,
@@ -50,4 +50,4 @@ CREATE TABLE answers (
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX answers_by_end ON answers (expires_at);
-"#;
+";

@@ -9,6 +9,7 @@ mod document;
 mod drop_in;
 mod edge;
 mod email_undos;
+mod end_users;
 mod idempotency;
 mod polls;
 mod proofs;

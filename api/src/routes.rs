@@ -44,6 +44,7 @@ pub(crate) fn endpoints() -> (Router<App>, OpenApi) {
         password::change,
         password::request_reset,
         password::reset,
+        password::send_code,
         sign_in,
         sign_out,
         introspect,

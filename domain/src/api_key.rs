@@ -60,8 +60,13 @@ impl ApiKey {
     /// Who presents this token, if it is this key's, live, and unexpired.
     pub fn authenticate(&self, presented: &TokenHash, now: Timestamp) -> Option<Caller> {
         let key = self.issued.as_ref()?;
-        let live = !key.revoked && key.expires_at.is_none_or(|end| now < end);
-        (key.token_hash == *presented && live).then(|| Caller::ApiClient(key.id, key.scopes.clone()))
+        (key.token_hash == *presented && self.is_live(now)).then(|| Caller::ApiClient(key.id, key.scopes.clone()))
+    }
+
+    /// Whether it was issued, and neither revoked nor expired.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        let is_live = |key: &IssuedKey| !key.revoked && key.expires_at.is_none_or(|end| now < end);
+        self.issued.as_ref().is_some_and(is_live)
     }
 
     fn rule(&self, command: &ApiKeyCommand, context: &Context<'_>) -> Decision {

@@ -248,6 +248,8 @@ events! {
         automatic: bool,
         /// What it looks like. Only six digits are ever sent again as they were.
         form: CodeForm,
+        /// Whose send it was: each side has its own.
+        side: Side,
     }
     /// The same code was ordered again.
     CodeResent {
@@ -271,6 +273,8 @@ events! {
         expires_at: Timestamp,
         /// No resend before.
         resend_after: Timestamp,
+        /// Whose send it was.
+        side: Side,
     }
     /// A wrong code.
     CodeRejected {

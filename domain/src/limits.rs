@@ -5,7 +5,7 @@ use crate::{
     ids::VerificationId,
     policy::{Limit, Limits, Policy},
     time::Seconds,
-    values::{Caller, EmailAddress, Origin, PhoneNumber},
+    values::{Caller, EmailAddress, Origin, PhoneNumber, Side},
 };
 
 /// Which rule a bucket belongs to. The name is part of the bucket's keyed hash.
@@ -95,12 +95,27 @@ fn charge(name: LimitName, subject: String, limit: Limit, refund_on_success: boo
     Charge { name, subject, limit, refund_on_success }
 }
 
+/// For whom a number is texted. Each has tries of its own at it: neither who enrolls a number that is not theirs, nor who
+/// has a password alone, uses up those of the number's owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextTo {
+    /// Somebody who is enrolling it.
+    Enroll,
+    /// An account that has it on file, by whom it is asked for there.
+    OnFile(Side),
+}
+
 /// A text to a number.
-pub fn text(limits: &Limits, to: &PhoneNumber, origin: &Origin) -> Vec<Charge> {
+pub fn text(limits: &Limits, to: &PhoneNumber, whom: TextTo, origin: &Origin) -> Vec<Charge> {
+    let subject = match whom {
+        TextTo::Enroll => format!("{} enroll", to.as_str()),
+        TextTo::OnFile(Side::KnownDevices) => format!("{} known", to.as_str()),
+        TextTo::OnFile(Side::Others) => to.as_str().to_owned(),
+    };
     let mut charges: Vec<Charge> = limits
         .texts_per_number
         .iter()
-        .map(|limit| charge(LimitName::TextsPerNumber, to.as_str().to_owned(), *limit, false))
+        .map(|limit| charge(LimitName::TextsPerNumber, subject.clone(), *limit, false))
         .collect();
     charges.push(charge(LimitName::TextsPerPrefix, to.prefix().0, limits.texts_per_prefix, false));
     charges.push(charge(LimitName::SendsPerSource, origin.network(), limits.sends_per_source, false));
@@ -172,12 +187,24 @@ pub fn recovery_code_attempt(limits: &Limits, origin: &Origin) -> Vec<Charge> {
 
 /// A wrong second factor. An API client stands for many people in one place, so it is counted as what it is.
 pub fn wrong_second_factor(limits: &Limits, caller: &Caller, origin: &Origin) -> Vec<Charge> {
-    vec![match caller {
+    let of_source =
+        || charge(LimitName::SecondFactorsPerSource, origin.network(), limits.second_factors_per_source, false);
+    match caller {
         Caller::ApiClient(id, _) => {
-            charge(LimitName::SecondFactorsPerClient, id.to_string(), limits.second_factors_per_client, false)
+            let of_client =
+                charge(LimitName::SecondFactorsPerClient, id.to_string(), limits.second_factors_per_client, false);
+            // Of the users that it names, one must not use up the tries of all.
+            origin.end_user_ip.map(|_| of_source()).into_iter().chain([of_client]).collect()
         }
-        _ => charge(LimitName::SecondFactorsPerSource, origin.network(), limits.second_factors_per_source, false),
-    }]
+        _ => vec![of_source()],
+    }
+}
+
+/// The present password, typed by who acts with a credential already: bounded for each of them over all networks, so that
+/// whoever steals one guesses no more than a stranger does.
+pub fn password_of_a_credential(limits: &Limits, credential: &str) -> Vec<Charge> {
+    let of_a_stranger = limits.passwords_per_address;
+    vec![charge(LimitName::PasswordsPerAddress, format!("credential {credential}"), of_a_stranger, true)]
 }
 
 /// A sign-up.

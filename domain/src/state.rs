@@ -18,7 +18,7 @@ use crate::{
     time::{Seconds, Timestamp},
     values::{
         Aal, Amr, Challenge, Channel, CodeForm, Country, Credential, EmailAddress, FactorKind, FreeText, Label,
-        NumberPrefix, PasswordHash, PhoneNumber, Purpose, TotpSecret,
+        NumberPrefix, PasswordHash, PhoneNumber, Purpose, Side, TotpSecret,
     },
 };
 
@@ -356,6 +356,8 @@ pub struct Send {
     pub channel: Channel,
     /// The method or enrollment that was texted.
     pub method_id: Option<MethodId>,
+    /// Whose it was.
+    pub side: Side,
 }
 
 /// A session.

@@ -9,12 +9,12 @@
 use domain::{
     account::{Presented, means_no_account, reset_asked, reset_asked_at, reset_of_nobody},
     commands::{Command, SecondFactor},
-    ids::{AccountId, VerificationId},
+    ids::{AccountId, MethodId, VerificationId},
     limits,
     outcome::{Outcome, Refusal},
     secret::{SecretText, TokenHash, TokenSecret},
     state::{Account, Progress},
-    values::{Caller, EmailAddress, EnteredCode, Purpose},
+    values::{Caller, Channel, EmailAddress, EnteredCode, Purpose},
 };
 use event_store::port::KeptAnswer;
 use schemas::envelope::Position;
@@ -145,6 +145,31 @@ impl Engine {
     ) -> Result<Executed, ExecuteError> {
         let request = Request { caller: Caller::Anonymous, ..request.inner() };
         self.execute_account(account, command, &request, Manner::default()).await
+    }
+
+    /// Texts a code for the second factor of a reset, once the mailbox is proved. Before that a ticket says nothing of
+    /// an account.
+    pub async fn send_reset_code(
+        &self,
+        ticket: &ResetTicket,
+        method_id: Option<MethodId>,
+        request: &Request,
+    ) -> Result<Executed, ExecuteError> {
+        let (id, now) = (ticket.verification_id, self.now());
+        if let Err(refusal) = reset_asked_at(id, self.policy(), now) {
+            return Ok(refused(refusal));
+        }
+        let account = self.keys().ring().revealed(ticket.handle);
+        let hash = TokenHash::of(&ticket.secret);
+        let state = self.load(account).await?.state;
+        if state.authenticate(Presented::Verification(id), &hash, None, now).is_some() && is_half_done(&state, id) {
+            let command = Command::SendCode { verification_id: id, channel: Channel::Sms, method_id };
+            let request = Request { caller: Caller::Verification(id), ..request.clone() };
+            return self.execute_account(account, &command, &request, Manner::default()).await;
+        }
+        let is_ours = TokenHash::of(&self.keys().ring().reset_secret(account, id)) == hash;
+        let purpose = Purpose::ResetPassword;
+        Ok(refused(if is_ours { Refusal::VerificationRequired { purpose } } else { Refusal::Unauthenticated }))
     }
 
     async fn reset_attempted(

@@ -68,6 +68,7 @@ const CHAIN: Chain<'static> = Chain::new(&[
     // What strangers may ask for (ADR 0027): long codes, and sign-ins that give way to each other.
     Upcaster { event_type: "VerificationStarted", from: 3, upcast: from_nowhere },
     Upcaster { event_type: "CodeIssued", from: 3, upcast: in_digits },
+    Upcaster { event_type: "CodeResent", from: 3, upcast: elsewhere },
 ]);
 
 /// Accounts of before have no number.
@@ -134,7 +135,7 @@ fn from_nowhere(data: Value) -> Value {
 }
 
 fn in_digits(data: Value) -> Value {
-    with(data, "form", "digits".into())
+    with(elsewhere(data), "form", "digits".into())
 }
 
 fn with_null(data: Value, field: &str) -> Value {
@@ -213,7 +214,7 @@ stored! {
     AccessTokenRevoked => "AccessTokenRevoked", 2;
     VerificationStarted => "VerificationStarted", 4;
     CodeIssued => "CodeIssued", 4;
-    CodeResent => "CodeResent", 3;
+    CodeResent => "CodeResent", 4;
     CodeRejected => "CodeRejected", 3;
     MethodLocked => "MethodLocked", 2;
     MethodUnlocked => "MethodUnlocked", 2;

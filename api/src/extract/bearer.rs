@@ -10,7 +10,7 @@ use domain::{
     account,
     ids::{AccessTokenId, AccountId, ApiKeyId, SessionId, VerificationId},
     state::Account,
-    values::{Caller, Scope},
+    values::{Caller, Credential, Scope},
 };
 use schemas::envelope::Position;
 use vault::{Token, TokenKind};
@@ -137,6 +137,14 @@ pub(crate) async fn authenticate(app: &AppState, token: &Token) -> Result<Option
     let caller = loaded.state.authenticate(presented, &hash, last_used, now);
     if let Some(Caller::Session(id)) = &caller {
         app.operations.touch(*id, now);
+    }
+    // What an API client began ends with its key, which is in another stream than the account's.
+    if let Some(Caller::Verification(id)) = &caller
+        && let Some(Credential::ApiClient(client)) =
+            loaded.state.verifications.get(id).and_then(|verification| verification.started_by)
+        && !app.api_key(client).await?.is_live(now)
+    {
+        return Ok(None);
     }
     Ok(caller
         .map(|caller| Bearer { caller, own: Some(Own { id: owner, state: loaded.state, position: loaded.position }) }))

@@ -16,7 +16,7 @@ use crate::{
     secret::Secret,
     state::{Device, Progress, RecoveryCodes, RecoverySet, Verification},
     time::Timestamp,
-    values::{Channel, EnteredCode, FactorKind, MethodKind, Purpose, Side, normalize_recovery_code},
+    values::{Channel, Credential, EnteredCode, FactorKind, MethodKind, Purpose, Side, normalize_recovery_code},
 };
 
 /// So that no hash is asked for of something endless.
@@ -169,7 +169,7 @@ impl Rules<'_> {
         let entered = super::codes::digits(code, usize::from(parameters.digits))?;
         let side = self.side(verification.started_by);
         self.not_locked(FactorKind::Totp, side)?;
-        self.second_factors_left()?;
+        self.second_factors_left(side)?;
         Ok(match self.totp_step(secret, *parameters, *last_step, entered)? {
             Ok(step) => {
                 Judgement::Right(Proof { totp_step: Some(step), ..Proof::of(FactorKind::Totp, Some(method_id), side) })
@@ -193,7 +193,7 @@ impl Rules<'_> {
         let side = self.side(verification.started_by);
         self.not_locked(kind, side)?;
         let issued = self.valid_code(&verification.codes, channel, method_id)?;
-        self.second_factors_left()?;
+        self.second_factors_left(side)?;
         if self.code_matches(issued.challenge, &entered)? {
             Ok(Judgement::Right(Proof::of(kind, method_id, side)))
         } else {
@@ -239,6 +239,9 @@ impl Rules<'_> {
         code: &EnteredCode,
     ) -> Ruling<Judgement> {
         methods_may_prove(verification)?;
+        if self.state.reset.is_some() && !verification.takes_the_code_of_support() {
+            return Err(invalid("method", "is not offered for this purpose").into());
+        }
         let set = self
             .state
             .recovery_codes_at(self.now())
@@ -253,10 +256,11 @@ impl Rules<'_> {
         }
         .ok_or_else(|| invalid("code", "a recovery code has four groups of four letters and digits"))?;
         let side = self.side(verification.started_by);
+        // Ours have 80 bits: no count over all accounts, which others fill, refuses them.
         if set.is_imported() {
             self.imported_codes_open(side)?;
+            self.second_factors_left(side)?;
         }
-        self.second_factors_left()?;
         self.allowed(limits::recovery_code_attempt(&self.context.policy.limits, self.context.origin))?;
         let failures = verification.recovery_failures.saturating_add(1);
         let reason = match self.place_in_set(set, &entered)? {
@@ -315,7 +319,8 @@ impl Rules<'_> {
         let kind = proof.kind;
         let mut events = proved(id, verification, proof, usable_until, false);
         let mut session = None;
-        if verification.yields_session {
+        // Histories of before hold sign-ins that a session began and that said otherwise.
+        if verification.yields_session && !matches!(verification.started_by, Some(Credential::Session(_))) {
             let (begun, told) =
                 self.new_session(&verification.first_factor, Some(kind), Some(id), verification.started_by);
             events.extend(begun);

@@ -16,7 +16,7 @@ use crate::{
     policy::EmailForChanges,
     state::{Progress, Verification},
     time::Timestamp,
-    values::{Caller, Channel, Credential, FactorKind, MethodKind, Purpose, Scope, normalize_recovery_code},
+    values::{Caller, Channel, Credential, FactorKind, MethodKind, Purpose, normalize_recovery_code},
 };
 
 impl Rules<'_> {
@@ -50,7 +50,7 @@ impl Rules<'_> {
         if let Some(channel) = channel {
             self.not_just_sent(credential, channel, method_id)?;
         }
-        let replaces = self.room_for_a_verification()?;
+        let replaces = self.room_for_a_verification();
         self.may_check_again()?;
         let started = VerificationStarted {
             asked: Some(AskedWith { kind, method_id }),
@@ -238,15 +238,13 @@ impl Rules<'_> {
         until
     }
 
-    /// A session that checks once more who is there stays the session it is, under a new token where a second factor
-    /// was shown: a code must not prolong a stolen one.
+    /// Whoever acts with a credential, the verification's own beginning decides as well: both have to allow it.
     fn yields_session(&self, verification: &Verification, credential: Option<Credential>) -> bool {
-        match credential {
-            None => verification.yields_session,
-            Some(Credential::AccessToken(_)) => true,
-            Some(Credential::Session(_)) => false,
-            Some(Credential::ApiClient(_)) => self.context.caller.has(Scope::SessionsIssue),
+        let of_a_session = |by: Option<Credential>| matches!(by, Some(Credential::Session(_)));
+        if of_a_session(credential) || of_a_session(verification.started_by) {
+            return false;
         }
+        credential.map_or(verification.yields_session, |own| self.begins_sessions(Some(own)))
     }
 }
 

@@ -5,13 +5,15 @@ use crate::{
     decision::{Decision, Ruling},
     events::{CodeIssued, CodeResent},
     ids::{MethodId, VerificationId},
-    limits,
+    limits::{self, TextTo},
     outcome::{CodeSent, Outcome, Refusal},
     personal::Personal,
     secret::{Secret, SecretText},
     state::{AddressChange, Device, Enrollment, IssuedCode, Progress, Verification},
     time::{Seconds, Timestamp},
-    values::{Challenge, Channel, CodeForm, EmailAddress, EnteredCode, MethodKind, PhoneNumber, Purpose, is_separator},
+    values::{
+        Challenge, Channel, CodeForm, EmailAddress, EnteredCode, MethodKind, PhoneNumber, Purpose, Side, is_separator,
+    },
 };
 
 pub(super) fn sent(sent_to: String, expires_at: Timestamp, resend_after: Timestamp) -> CodeSent {
@@ -98,14 +100,16 @@ impl Rules<'_> {
         self.not_too_soon(last)?;
         let policy = self.context.policy;
         self.sends_left(verification)?;
+        // Who has only the password must not use up what a known device needs.
+        let side = self.side(verification.started_by);
         match &recipient {
             Recipient::Number(number, _) => {
-                self.account_may_send()?;
-                self.allowed(limits::text(&policy.limits, number, self.context.origin))?;
+                self.account_may_send(side)?;
+                self.allowed(limits::text(&policy.limits, number, TextTo::OnFile(side), self.context.origin))?;
             }
             Recipient::Address(email) => {
                 if verification.purpose.counts_as_send_of_the_account() {
-                    self.account_may_send()?;
+                    self.account_may_send(side)?;
                 }
                 self.allowed(match verification.purpose {
                     Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::ResetPassword => {
@@ -116,7 +120,7 @@ impl Rules<'_> {
             }
         }
         let challenge = Challenge { verification_id: id, purpose: verification.purpose, channel, method_id, issue: 0 };
-        Ok(self.order(challenge, last, &recipient))
+        Ok(self.order(challenge, last, &recipient, side))
     }
 
     /// Sends per verification.
@@ -131,7 +135,13 @@ impl Rules<'_> {
     }
 
     /// The same code while it is valid (a late message still works), a new one afterwards.
-    fn order(&self, challenge: Challenge, last: Option<&IssuedCode>, recipient: &Recipient<'_>) -> Decision {
+    fn order(
+        &self,
+        challenge: Challenge,
+        last: Option<&IssuedCode>,
+        recipient: &Recipient<'_>,
+        side: Side,
+    ) -> Decision {
         let resend_after = self.now().plus(self.context.policy.resend_after);
         let (country, prefix) = match recipient {
             Recipient::Address(_) => (None, None),
@@ -153,6 +163,7 @@ impl Rules<'_> {
                     prefix,
                     expires_at,
                     resend_after,
+                    side,
                 };
                 (resent.into(), expires_at)
             }
@@ -171,6 +182,7 @@ impl Rules<'_> {
                     resend_after,
                     automatic: false,
                     form: CodeForm::Digits,
+                    side,
                 };
                 (issued.into(), expires_at)
             }
@@ -240,10 +252,11 @@ impl Rules<'_> {
     }
 
     /// Sends per account and hour.
-    pub(super) fn account_may_send(&self) -> Ruling<()> {
+    pub(super) fn account_may_send(&self, side: Side) -> Ruling<()> {
         let window = Seconds::hours(1);
         let mut recent: Vec<Timestamp> =
-            self.state.sends.iter().map(|send| send.at).filter(|at| self.now() < at.plus(window)).collect();
+            self.state.sends.iter().filter(|send| send.side == side).map(|send| send.at).collect();
+        recent.retain(|at| self.now() < at.plus(window));
         recent.sort_unstable();
         let most = self.context.policy.sends_per_account_hour as usize;
         if recent.len() < most {
@@ -286,6 +299,7 @@ impl Rules<'_> {
             resend_after: self.now().plus(policy.resend_after),
             automatic,
             form: CodeForm::Digits,
+            side: self.side(None),
         }
     }
 
@@ -301,7 +315,8 @@ impl Rules<'_> {
         self.country_is_texted(number, "method_id")?;
         let last = last_code(&change.codes, Channel::Sms, Some(id));
         self.not_too_soon(last)?;
-        self.allowed(limits::text(&self.context.policy.limits, number, self.context.origin))?;
+        let side = self.side(None);
+        self.allowed(limits::text(&self.context.policy.limits, number, TextTo::OnFile(side), self.context.origin))?;
         let challenge = Challenge {
             verification_id: change.id,
             purpose: Purpose::UndoEmailChange,
@@ -309,7 +324,7 @@ impl Rules<'_> {
             method_id: Some(id),
             issue: 0,
         };
-        Ok(self.order(challenge, last, &Recipient::Number(number, id)))
+        Ok(self.order(challenge, last, &Recipient::Number(number, id), side))
     }
 
     /// The code of a number that is being enrolled, the first time or again.
@@ -329,9 +344,10 @@ impl Rules<'_> {
                 return Err(Refusal::RateLimited { retry_after: self.until(enrollment.expires_at) }.into());
             }
         }
-        self.account_may_send()?;
+        let side = self.side(self.context.caller.credential());
+        self.account_may_send(side)?;
         self.may_text_a_new_number(number)?;
-        self.allowed(limits::text(&self.context.policy.limits, number, self.context.origin))?;
+        self.allowed(limits::text(&self.context.policy.limits, number, TextTo::Enroll, self.context.origin))?;
         let challenge = Challenge {
             verification_id,
             purpose: Purpose::Enroll,
@@ -339,7 +355,7 @@ impl Rules<'_> {
             method_id: Some(method_id),
             issue: 0,
         };
-        Ok(self.order(challenge, last, &Recipient::Number(number, method_id)))
+        Ok(self.order(challenge, last, &Recipient::Number(number, method_id), side))
     }
 }
 

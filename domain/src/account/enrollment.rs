@@ -139,7 +139,7 @@ impl Rules<'_> {
     /// begun with support's recovery code has no other way, and needs none.
     pub(super) fn authorization(&self, credential: Credential) -> Ruling<VerificationId> {
         self.changes_are_possible()?;
-        if let Some(begun_by) = self.state.limited_by(credential) {
+        if let Some(begun_by) = self.state.limited_by(credential).filter(|_| self.state.reset.is_some()) {
             return Ok(begun_by);
         }
         self.state

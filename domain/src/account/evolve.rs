@@ -5,12 +5,12 @@ use crate::{
     events::{CodeRejected, Event, ImportedMethod, VerificationStarted, VerificationSucceeded},
     ids::{MethodId, VerificationId},
     state::{
-        AccessToken, Account, AddressChange, Device, Enrollment, Freeze, ImportedCodes, IssuedCode, KnownDevice, Lock,
-        Method, Phase, Progress, RecoveryCodes, RecoverySet, ResetRequest, Send, Session, Standing, SupportReset,
-        Tallies, Tally, Unlock, Verification,
+        AccessToken, Account, AddressChange, Device, Enrollment, Freeze, ImportedCodes, IssuedCode, KnownDevice,
+        LastHour, Lock, Method, Phase, Progress, RecoveryCodes, RecoverySet, ResetRequest, Send, Session, Standing,
+        SupportReset, Tallies, Tally, Unlock, Verification,
     },
     time::{Seconds, Timestamp},
-    values::{Aal, Amr, Challenge, Channel, CodeForm, Credential, FactorKind, Purpose},
+    values::{Aal, Amr, Challenge, Channel, CodeForm, Credential, FactorKind, Purpose, Side},
 };
 
 /// What ended longer ago than this is dropped.
@@ -68,8 +68,10 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         Event::PasswordSet(e) => {
             state.password = Some(e.password.clone());
             state.changes_wait_until = e.changes_wait_until.max(state.changes_wait_until);
-            if e.verification_id.is_none() {
-                state.growth.changes.count(at);
+            match e.verification_id {
+                None => state.growth.checks.count(at),
+                // Who knew the password of before may have used up the sign-ins of the hour.
+                Some(_) => state.growth.sign_ins = LastHour::default(),
             }
             use_up(&mut state, e.verification_id, at);
             forget_the_old_password(&mut state, at);
@@ -131,12 +133,12 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         Event::CodeIssued(e) => {
             let (verification_id, purpose, channel) = (e.verification_id, e.purpose, e.channel);
             let challenge = Challenge { verification_id, purpose, channel, method_id: e.method_id, issue: e.issue };
-            sent(&mut state, challenge, e.form, (e.expires_at, e.resend_after), at);
+            sent(&mut state, (challenge, e.form, e.side), (e.expires_at, e.resend_after), at);
         }
         Event::CodeResent(e) => {
             let (verification_id, purpose, channel) = (e.verification_id, e.purpose, e.channel);
             let challenge = Challenge { verification_id, purpose, channel, method_id: e.method_id, issue: e.issue };
-            sent(&mut state, challenge, CodeForm::Digits, (e.expires_at, e.resend_after), at);
+            sent(&mut state, (challenge, CodeForm::Digits, e.side), (e.expires_at, e.resend_after), at);
         }
         Event::CodeRejected(e) => rejected(&mut state, e, at),
         Event::MethodLocked(e) => {
@@ -265,6 +267,9 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             state = Account { id, number, registered_at, phase, last_event_at: Some(at), ..Account::default() };
         }
         Event::SessionRenewed(e) => {
+            // Whoever began a check with the token of before must not finish it without the new one.
+            let acting = Some(Credential::Session(e.session_id));
+            end_verifications(&mut state, at, |check| check.started_by == acting);
             if let Some(session) = state.sessions.get_mut(&e.session_id) {
                 session.token_hash = e.token_hash;
                 session.aal = e.aal;
@@ -374,8 +379,7 @@ fn enroll(
 /// A send: the code it carries takes the place of the one it repeats.
 fn sent(
     state: &mut Account,
-    challenge: Challenge,
-    form: CodeForm,
+    (challenge, form, side): (Challenge, CodeForm, Side),
     (expires_at, resend_after): (Timestamp, Timestamp),
     sent_at: Timestamp,
 ) {
@@ -389,7 +393,7 @@ fn sent(
         return;
     }
     if channel == Channel::Sms || challenge.purpose.counts_as_send_of_the_account() {
-        state.sends.push(Send { at: code.sent_at, channel, method_id });
+        state.sends.push(Send { at: code.sent_at, channel, method_id, side });
     }
     let codes = if let Some(verification) = state.verifications.get_mut(&verification_id) {
         verification.sends = verification.sends.saturating_add(1);
@@ -415,7 +419,7 @@ fn rejected(state: &mut Account, e: &CodeRejected, at: Timestamp) {
         if let Some(lock) = tally.locks.of_mut(e.kind) {
             // A lock that has ended is over: the count restarted with this code.
             *lock = Lock { failures: e.kind_failures, locked_until: lock.locked_at(at) };
-            tally.count(e.side, e.account_failures, e.account_locked, at);
+            tally.count(e.account_failures, e.account_locked, at);
         } else {
             tally.imported.count(e.kind_failures, at);
         }

@@ -15,7 +15,7 @@ use crate::{
     personal::Personal,
     secret::{SecretText, TokenHash},
     state::{Progress, Verification},
-    values::{Caller, EnteredCode, FactorKind, PasswordHash, Purpose},
+    values::{Caller, Credential, EnteredCode, FactorKind, PasswordHash, Purpose},
 };
 
 /// How far the mailbox of a reset is proved.
@@ -40,13 +40,13 @@ impl Rules<'_> {
         if self.state.two_factor_since.is_some() {
             self.strong_session()?;
         }
-        self.may_change_again()?;
+        self.may_check_again()?;
         Self::password_length(new)?;
-        if let Some(hash) = &self.state.password {
-            let hash = readable(hash)?;
-            let current = current.ok_or_else(|| invalid("current_password", "is required"))?;
-            self.current_password(hash, current)?;
-        }
+        // A first password is set by a reset: a credential alone must not become the first factor.
+        let first = || Refusal::VerificationRequired { purpose: Purpose::ResetPassword };
+        let hash = readable(self.state.password.as_ref().ok_or_else(first)?)?;
+        let current = current.ok_or_else(|| invalid("current_password", "is required"))?;
+        self.current_password(hash, current)?;
         self.not_guessed_soon(new, Some(self.email()?))?;
         let password = Personal::Known(self.password_hash(new)?);
         let mut events: Vec<Event> =
@@ -58,6 +58,7 @@ impl Rules<'_> {
                 goes_on.is_none_or(|(acting, _)| acting != id)
             }),
         );
+        events.extend(self.forget_other_devices(goes_on.map(|_| credential), RevocationReason::PasswordChanged));
         events.extend(self.end_other_access_tokens(None, RevocationReason::PasswordChanged));
         let mut session = None;
         if let Some((acting, own)) = goes_on {
@@ -71,8 +72,24 @@ impl Rules<'_> {
     /// Asks for the present password; wrong ones count like those of a sign-in.
     pub(super) fn current_password(&self, hash: &PasswordHash, entered: &SecretText) -> Ruling<()> {
         let (limits, origin) = (&self.context.policy.limits, self.context.origin);
-        self.allowed(limits::password_attempt(limits, self.email()?, &origin.network()))?;
+        let mut charges = limits::password_attempt(limits, self.email()?, &origin.network());
+        if let Some(credential) = self.context.caller.credential() {
+            charges.extend(limits::password_of_a_credential(limits, &self.root_of(credential)));
+        }
+        self.allowed(charges)?;
         if self.password_matches(hash, entered)? { Ok(()) } else { Err(Refusal::WrongCredentials.into()) }
+    }
+
+    /// What a credential is counted as: a session that an access token began is that token, since it begins as many as it
+    /// likes; and a client is one for each account.
+    fn root_of(&self, credential: Credential) -> String {
+        let token = self.state.acting_session(Some(credential)).and_then(|(_, session)| session.access_token_id);
+        let account = self.state.id.map(|id| id.0).unwrap_or_default();
+        match (credential, token) {
+            (_, Some(token)) | (Credential::AccessToken(token), _) => token.0.to_string(),
+            (Credential::Session(session), None) => session.0.to_string(),
+            (Credential::ApiClient(client), None) => format!("{} {account}", client.0),
+        }
     }
 
     pub(super) fn reset_password(

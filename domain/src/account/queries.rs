@@ -152,7 +152,7 @@ impl Account {
     pub fn may_add_method(&self, credential: Credential, from: &Origin, policy: &Policy, now: Timestamp) -> bool {
         let mut checks = self.verifications.values().filter(|check| check.purpose == Purpose::AddMethod);
         self.is_live(credential, now)
-            && (self.limited_by(credential).is_some()
+            && ((self.reset.is_some() && self.limited_by(credential).is_some())
                 || checks.any(|check| self.authorizes(check, credential, from, policy, now)))
     }
 

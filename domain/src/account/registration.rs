@@ -228,8 +228,8 @@ impl Rules<'_> {
         if self.email()?.canonical() == email.canonical() {
             return Err(invalid("email", "is the address of this account already").into());
         }
-        let replaces = self.room_for_a_verification()?;
-        self.account_may_send()?;
+        let replaces = self.room_for_a_verification();
+        self.account_may_send(self.side(Some(Credential::Session(session))))?;
         if let Some(hash) = &self.state.password {
             let password = password.ok_or_else(|| invalid("password", "is required"))?;
             self.current_password(readable(hash)?, password)?;

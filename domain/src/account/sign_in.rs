@@ -51,7 +51,7 @@ impl Rules<'_> {
             let (events, session) = self.new_session(&first_factor, None, None, started_by);
             return Ok(Decision::accept(events, Outcome::SignedIn(session)));
         }
-        let replaces = self.room_for_a_verification()?;
+        let replaces = self.room_for_a_verification();
         let source = password.map(|_| Personal::Known(self.context.origin.network()));
         let started = self.verification(Purpose::SignIn, started_by, first_factor);
         self.begin(&VerificationStarted { source, replaces, ..started })

@@ -64,7 +64,7 @@ impl Rules<'_> {
         if target.is_some_and(|id| !self.state.methods.contains_key(&id)) {
             return Err(Refusal::NotFound.into());
         }
-        let replaces = self.room_for_a_verification()?;
+        let replaces = self.room_for_a_verification();
         self.password_for_a_change(purpose, credential, password)?;
         if purpose != Purpose::SignIn {
             self.may_check_again()?;
@@ -75,15 +75,19 @@ impl Rules<'_> {
             replaces,
             // An API client vouches for the first factor; an access token stands for it.
             first_factor: Vec::new(),
-            yields_session: purpose == Purpose::SignIn
-                && match credential {
-                    Credential::AccessToken(_) => true,
-                    Credential::Session(_) => false,
-                    Credential::ApiClient(_) => self.context.caller.has(Scope::SessionsIssue),
-                },
             ..self.verification(purpose, Some(credential), Vec::new())
         };
         self.begin(&started)
+    }
+
+    /// Whether a sign-in that this began yields a session. A session that checks once more who is there stays the session
+    /// it is: a code must not prolong a stolen one, nor outlive what began it.
+    pub(super) fn begins_sessions(&self, started_by: Option<Credential>) -> bool {
+        match started_by {
+            None | Some(Credential::AccessToken(_)) => true,
+            Some(Credential::Session(_)) => false,
+            Some(Credential::ApiClient(_)) => self.context.caller.has(Scope::SessionsIssue),
+        }
     }
 
     /// Whether it is a session that has nothing left to prove.
@@ -108,7 +112,7 @@ impl Rules<'_> {
             token_hash: TokenHash::of(&self.context.entropy.token("verification")),
             first_factor,
             new_email: None,
-            yields_session: purpose == Purpose::SignIn,
+            yields_session: purpose == Purpose::SignIn && self.begins_sessions(started_by),
             attempts: None,
             expires_at: self.now().plus(self.context.policy.verification_lives),
             asked: None,
@@ -117,35 +121,31 @@ impl Rules<'_> {
         }
     }
 
-    /// So that state stays small: a bounded number of verifications wait at a time. The next one takes the place of a
-    /// sign-in that got no further than the password: of the source that has most of them, the oldest. So whoever has
-    /// the password from one place keeps nobody else out, and nobody who does without one is held up by it.
-    pub(super) fn room_for_a_verification(&self) -> Ruling<Option<VerificationId>> {
-        let ends = |verification: &Verification| match verification.progress {
-            Progress::Pending { expires_at } | Progress::HalfDone { expires_at } => Some(expires_at),
-            _ => None,
+    /// So that state stays small: a bounded number of verifications wait at a time. The next one takes the place of one
+    /// that was begun before it: of whoever has most of them, a credential or a source of passwords, the oldest. So nobody
+    /// who asks for many keeps anybody else out. What was begun by a credential that has ended waits for nothing.
+    pub(super) fn room_for_a_verification(&self) -> Option<VerificationId> {
+        let waits = |verification: &Verification| match verification.progress {
+            Progress::Pending { expires_at } | Progress::HalfDone { expires_at } => {
+                let is_asked_for = match verification.started_by {
+                    Some(credential) => self.state.is_live(credential, self.now()),
+                    None => verification.first_factor.contains(&Amr::Pwd),
+                };
+                is_asked_for && self.now() < expires_at
+            }
+            _ => false,
         };
-        let waiting = self.state.verifications.iter().filter(|(_, v)| ends(v).is_some_and(|end| self.now() < end));
-        if waiting.clone().count() < self.context.policy.pending_verifications as usize {
-            return Ok(None);
+        let waiting: Vec<(&VerificationId, &Verification)> =
+            self.state.verifications.iter().filter(|(_, verification)| waits(verification)).collect();
+        if waiting.len() < self.context.policy.pending_verifications as usize {
+            return None;
         }
-        let sign_ins: Vec<(&VerificationId, &Verification)> = waiting
-            .clone()
-            .filter(|(_, verification)| {
-                verification.purpose == Purpose::SignIn && verification.first_factor.contains(&Amr::Pwd)
-            })
-            .collect();
-        let of_its_source = |one: &Verification| sign_ins.iter().filter(|(_, v)| v.source == one.source).count();
-        let most = sign_ins.iter().map(|(_, verification)| of_its_source(verification)).max();
-        let gives_way = sign_ins
-            .iter()
-            .filter(|(_, verification)| Some(of_its_source(verification)) == most)
-            .min_by_key(|(id, verification)| (verification.started_at, **id));
-        if let Some((id, _)) = gives_way {
-            return Ok(Some(**id));
-        }
-        let first = waiting.filter_map(|(_, verification)| ends(verification)).min().unwrap_or(self.now());
-        Err(Refusal::RateLimited { retry_after: self.until(first) }.into())
+        let of_the_same = |one: &Verification| {
+            waiting.iter().filter(|(_, v)| (v.started_by, &v.source) == (one.started_by, &one.source)).count()
+        };
+        let most = waiting.iter().map(|(_, verification)| of_the_same(verification)).max();
+        let of_most = waiting.iter().filter(|(_, verification)| Some(of_the_same(verification)) == most);
+        of_most.min_by_key(|(id, verification)| (verification.started_at, **id)).map(|(id, _)| **id)
     }
 
     /// Starts it, tells what it offers, and sends the one email that is ever sent by itself: the identity
@@ -154,11 +154,12 @@ impl Rules<'_> {
         let id = started.verification_id;
         let mut events: Vec<Event> = vec![started.clone().into()];
         let mut sent = None;
-        if started.purpose == Purpose::AddMethod && self.state.methods.is_empty() {
+        let by_support = self.state.reset.is_some() && matches!(started.started_by, Some(Credential::ApiClient(_)));
+        if started.purpose == Purpose::AddMethod && self.state.methods.is_empty() && !by_support {
             let email = self.email()?;
             self.mailbox_counts()?;
             self.not_locked(FactorKind::Email, self.side(started.started_by))?;
-            self.account_may_send()?;
+            self.account_may_send(self.side(started.started_by))?;
             self.allowed(limits::mail(&self.context.policy.limits, self.context.origin))?;
             let issued = self.first_mail(id, started.purpose, email, true);
             sent = Some(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after));
@@ -279,6 +280,7 @@ impl Account {
         }
         if verification.offers_methods()
             && self.recovery_codes_at(now).is_some()
+            && (self.reset.is_none() || verification.takes_the_code_of_support())
             && !self.recovery_codes_suspended(side, policy)
         {
             offers.push(OfferedMethod {
@@ -321,6 +323,16 @@ impl crate::state::Device {
 }
 
 impl Verification {
+    /// What support's code is good for: the way back, and nothing else. Where a product has the passwords, its own word
+    /// stands for the sign-in, and what comes next is the method.
+    pub(super) fn takes_the_code_of_support(&self) -> bool {
+        match self.purpose {
+            Purpose::SignIn | Purpose::ResetPassword => true,
+            Purpose::AddMethod => matches!(self.started_by, Some(Credential::ApiClient(_))),
+            _ => false,
+        }
+    }
+
     /// Whether the methods on file and the recovery codes may complete it: all but the checks of a mailbox.
     pub(super) fn offers_methods(&self) -> bool {
         match self.purpose {

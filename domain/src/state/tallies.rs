@@ -49,7 +49,7 @@ pub struct Tally {
     pub locks: Locks,
     /// Wrong codes in a row over TOTP, SMS and email, when the last of them came.
     pub failures: u32,
-    /// That count falls with time since then. Only strangers' does: no success of theirs is to be hoped for.
+    /// That count falls with time since then: whoever fills it, nobody is kept out for good.
     pub falling_since: Option<Timestamp>,
     /// Whether the last of them reached the cap.
     pub reached_cap: bool,
@@ -59,9 +59,9 @@ pub struct Tally {
 
 impl Tally {
     /// One more wrong code over TOTP, SMS and email: it is the n-th now.
-    pub(crate) fn count(&mut self, side: Side, failures: u32, reached_cap: bool, at: Timestamp) {
+    pub(crate) fn count(&mut self, failures: u32, reached_cap: bool, at: Timestamp) {
         // What fell is paid for by starting anew; the part of one that had not fallen yet is lost with it.
-        if side == Side::Others && (self.falling_since.is_none() || failures <= self.failures) {
+        if self.falling_since.is_none() || failures <= self.failures {
             self.falling_since = Some(at);
         }
         self.failures = failures;

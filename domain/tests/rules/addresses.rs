@@ -156,6 +156,7 @@ fn its_mails_are_limited_per_address_and_per_account() {
     let told = authorized_to_change(an_account()).when(change(Some(PASSWORD)));
     told.charging(&[
         LimitName::PasswordsPerAddressAndSource,
+        LimitName::PasswordsPerAddress,
         LimitName::SendsPerSource,
         LimitName::ConfirmationMailsPerAddress,
     ]);

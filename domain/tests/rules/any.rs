@@ -251,6 +251,7 @@ impl Any {
                 resend_after: self.time(),
                 automatic: self.bool(),
                 form: if self.bool() { CodeForm::Letters } else { CodeForm::Digits },
+                side: self.side(),
             }
             .into(),
             11 => CodeResent {
@@ -264,6 +265,7 @@ impl Any {
                 prefix: None,
                 expires_at,
                 resend_after: self.time(),
+                side: self.side(),
             }
             .into(),
             12 => CodeRejected {

@@ -288,6 +288,7 @@ pub fn ordered(challenge: Challenge, at: Timestamp) -> Event {
         resend_after: at.plus(Seconds(30)),
         automatic: false,
         form: CodeForm::Digits,
+        side: side_of(purpose),
     }
     .into()
 }
@@ -315,8 +316,13 @@ pub fn ordered_again(challenge: Challenge, at: Timestamp) -> Event {
         prefix: None,
         expires_at: START.plus(Seconds::minutes(10)),
         resend_after: at.plus(Seconds(30)),
+        side: side_of(purpose),
     }
     .into()
+}
+/// A sign-in is anybody's; everything else began with a credential.
+fn side_of(purpose: Purpose) -> Side {
+    if purpose == Purpose::SignIn { Side::Others } else { Side::KnownDevices }
 }
 /// A wrong code that counts.
 pub fn wrong(kind: FactorKind, in_a_row: u32, account: u32) -> Event {

@@ -83,7 +83,7 @@ fn every_limit_names_its_subject_by_what_it_bounds() {
     let subjects =
         |charges: Vec<limits::Charge>| charges.into_iter().map(|charge| charge.subject.clone()).collect::<Vec<_>>();
     assert_eq!(
-        subjects(limits::text(&limits, &number(NUMBER), &origin)),
+        subjects(limits::text(&limits, &number(NUMBER), limits::TextTo::OnFile(Side::Others), &origin)),
         [NUMBER, NUMBER, "+43660", "2001:db8:0:0::/64"]
     );
     assert_eq!(subjects(limits::mail(&limits, &origin)), ["2001:db8:0:0::/64"]);

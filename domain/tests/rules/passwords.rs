@@ -97,7 +97,9 @@ fn changing_the_password_takes_the_current_one_and_ends_everything_else() {
 #[test]
 fn a_wrong_current_password_is_refused_and_charged_like_a_sign_in() {
     let told = given(an_account()).by(SIGNED_IN).when(change(Some(OTHER_PASSWORD), OTHER_PASSWORD));
-    let told = told.refused(Refusal::WrongCredentials).charging(&[LimitName::PasswordsPerAddressAndSource]);
+    let told = told
+        .refused(Refusal::WrongCredentials)
+        .charging(&[LimitName::PasswordsPerAddressAndSource, LimitName::PasswordsPerAddress]);
     let charge = &told.charges()[0];
     assert_eq!((charge.limit.count, charge.limit.window, charge.refund_on_success), (10, Seconds::minutes(15), true));
     assert_eq!(charge.subject, "ada@example.com 192.0.2.7");
@@ -126,8 +128,12 @@ fn the_current_password_must_be_given_when_there_is_one() {
         expires_at: after(Seconds::hours(24)),
         number: None,
     };
-    let scene = given([without.into(), confirmed(), session(SESSION, Aal::Aal1)]).by(SIGNED_IN);
-    scene.when(change(None, OTHER_PASSWORD)).then_named(&["PasswordSet", "SessionRenewed"]);
+    // A credential alone must not become the first factor: the first password is set by a reset.
+    let needed = Refusal::VerificationRequired { purpose: Purpose::ResetPassword };
+    for caller in [SIGNED_IN, Caller::AccessToken(TOKEN)] {
+        let scene = given([without.clone().into(), confirmed(), session(SESSION, Aal::Aal1), access_token(TOKEN)]);
+        scene.by(caller).when(change(None, OTHER_PASSWORD)).needing_nothing().refused(needed.clone());
+    }
 }
 
 #[test]

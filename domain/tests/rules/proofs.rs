@@ -112,7 +112,8 @@ fn without_methods_a_change_takes_the_mail_and_a_password_that_was_just_typed() 
         let scene = scene.at(late);
         scene.clone().when(start(purpose)).refused_for("password").needing_nothing();
         let told = scene.clone().when(with_password(purpose, OTHER_PASSWORD));
-        told.refused(Refusal::WrongCredentials).charging(&[LimitName::PasswordsPerAddressAndSource]);
+        told.refused(Refusal::WrongCredentials)
+            .charging(&[LimitName::PasswordsPerAddressAndSource, LimitName::PasswordsPerAddress]);
         scene
             .clone()
             .when_full(LimitName::PasswordsPerAddressAndSource)

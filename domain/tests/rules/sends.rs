@@ -144,13 +144,18 @@ fn ten_sends_per_account_and_hour_over_all_ways() {
     let text = |n: u128| Challenge { channel: Channel::Sms, method_id: Some(MethodId(1)), ..mail(n) };
     let nine = (0..5).map(|n| ordered(mail(n), START)).chain((0..4).map(|n| ordered(text(n), START)));
     let scene = given(an_account_with_sms().into_iter().chain(nine)).by(CHECKED);
-    let scene = scene.then_at(after(Seconds(60)), [signing_in(CHECK)]);
+    let scene = scene
+        .then_at(after(Seconds(60)), [signing_in(CHECK), started(OTHER_CHECK, Purpose::StepUp, Some(OWNER)).into()]);
     scene.clone().when(send(CHECK, Channel::Sms)).accepted();
     let full = scene.then_at(after(Seconds(60)), [ordered_again(mail(1), after(Seconds(60)))]);
-    full.clone().when(send(CHECK, Channel::Sms)).needing_nothing().rate_limited_for(3_540);
-    full.clone().when(send(CHECK, Channel::Email)).rate_limited_for(3_540);
-    let late =
-        VerificationStarted { expires_at: after(Seconds::hours(2)), ..started(THIRD_CHECK, Purpose::StepUp, None) };
+    full.clone().by(SIGNED_IN).when(send(OTHER_CHECK, Channel::Sms)).needing_nothing().rate_limited_for(3_540);
+    full.clone().by(SIGNED_IN).when(send(OTHER_CHECK, Channel::Email)).rate_limited_for(3_540);
+    // Who has only the password has sends of their own, and takes none of the owner's.
+    full.clone().when(send(CHECK, Channel::Sms)).accepted();
+    let late = VerificationStarted {
+        expires_at: after(Seconds::hours(2)),
+        ..started(THIRD_CHECK, Purpose::StepUp, Some(OWNER))
+    };
     let full = full.then_at(after(Seconds(61)), [late.into()]).by(Caller::Verification(THIRD_CHECK));
     full.clone().at(just_before(after(Seconds::hours(1)))).when(send(THIRD_CHECK, Channel::Sms)).rate_limited_for(1);
     full.at(after(Seconds::hours(1))).when(send(THIRD_CHECK, Channel::Sms)).accepted();

@@ -294,15 +294,25 @@ fn wrong_second_factors_are_counted_by_who_guesses_over_all_accounts() {
         "a right one is free"
     );
     // Who has none left is told so before a code is looked at.
-    for attempt in [guess(), app_code(CHECK, START), submit(CHECK, FactorKind::RecoveryCode, "AAAA-AAAA-AAAA-AAAA")] {
+    for attempt in [guess(), app_code(CHECK, START)] {
         let full = a_stranger_and_the_owner().when_full(LimitName::SecondFactorsPerSource).when(attempt);
         assert_eq!(full.judged, 0);
         full.needing_nothing().rate_limited_for(77);
     }
+    // A recovery code of ours is bounded by itself, and always signs in.
+    let full = a_stranger_and_the_owner().when_full(LimitName::SecondFactorsPerSource);
+    full.when(submit(CHECK, FactorKind::RecoveryCode, &recovery_codes(SALT, 10).0[0])).accepted();
     // An API client stands for many people: it is counted as one.
     let mut history = an_account_with_both();
     history.push(started(CHECK, Purpose::StepUp, Some(Credential::ApiClient(KEY))).into());
-    let told = given(history).by(product()).when(guess()).wrong_code(1);
+    let told = given(history.clone()).by(product()).when(guess()).wrong_code(1);
     assert_eq!(told.counted.iter().map(|charge| charge.name).collect::<Vec<_>>(), [LimitName::SecondFactorsPerClient]);
     assert_eq!(event_of!(told, CodeRejected).side, Side::Others, "its key makes none of its people known");
+    // Of those that it names, none uses up the tries of all.
+    let mut scene = given(history).by(product());
+    scene.origin.end_user_ip = Some([198, 51, 100, 9].into());
+    let told = scene.when(guess()).wrong_code(1);
+    let counted: Vec<_> = told.counted.iter().map(|charge| (charge.name, charge.subject.clone())).collect();
+    assert_eq!(counted[0], (LimitName::SecondFactorsPerSource, "198.51.100.9".to_owned()));
+    assert_eq!(counted[1].0, LimitName::SecondFactorsPerClient);
 }

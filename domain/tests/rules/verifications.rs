@@ -348,7 +348,8 @@ fn fifty_verifications_wait_at_a_time() {
         given(an_account_with_totp().into_iter().chain(checks).chain(authorized)).by(SIGNED_IN)
     };
     waiting(49).when(start(Purpose::DisableMethod)).accepted();
-    waiting(50).when(start(Purpose::DisableMethod)).rate_limited_for(900);
+    let told = waiting(50).when(start(Purpose::DisableMethod)).accepted();
+    assert_eq!(event_of!(told, VerificationStarted).replaces, ids.clone().next(), "the oldest gives way");
     waiting(50).at(after(Seconds::minutes(15))).when(start(Purpose::DisableMethod)).accepted();
     let change = || Command::ChangeEmail {
         email: new_email(),
@@ -357,7 +358,8 @@ fn fifty_verifications_wait_at_a_time() {
     };
     let may_change = |count| waiting(count).then_at(START, authorized(OTHER_CHECK, Purpose::ChangeEmail));
     may_change(49).when(change()).accepted();
-    may_change(50).when(change()).needing_nothing().rate_limited_for(900);
+    let told = may_change(50).when(change()).accepted();
+    assert_eq!(event_of!(told, VerificationStarted).replaces, ids.clone().next());
 }
 
 #[test]

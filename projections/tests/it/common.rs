@@ -306,6 +306,7 @@ impl World {
             resend_after: self.later(Seconds(30)),
             automatic: false,
             form: domain::values::CodeForm::Digits,
+            side: domain::values::Side::KnownDevices,
         }
         .into()
     }

@@ -95,9 +95,9 @@ told! {
         but not { action, token_hash, new_email, yields_session, asked, source, replaces };
     CodeIssued {
         verification_id, purpose, channel, method_id, issue, country, prefix, expires_at, resend_after, automatic
-    } but not { to, form };
+    } but not { to, form, side };
     CodeResent { verification_id, purpose, channel, method_id, issue, country, prefix, expires_at, resend_after }
-        but not { to };
+        but not { to, side };
     CodeRejected {
         verification_id, purpose, kind, method_id, reason, verification_failures, kind_failures, account_failures,
         account_locked, ended, clock_drift_steps, side, tell_owner

@@ -41,6 +41,7 @@ fn codes() -> Result<Vec<Event>, InvalidValue> {
             resend_after: at(1),
             automatic: false,
             form: CodeForm::Letters,
+            side: Side::KnownDevices,
         }
         .into(),
         CodeResent {
@@ -54,6 +55,7 @@ fn codes() -> Result<Vec<Event>, InvalidValue> {
             prefix,
             expires_at: at(10),
             resend_after: at(2),
+            side: Side::KnownDevices,
         }
         .into(),
         CodeRejected {

@@ -11,7 +11,7 @@ use domain::{
 };
 use engine::{ResetAttempt, ResetTicket};
 use serde::Deserialize;
-use vault::TokenKind;
+use vault::{Token, TokenKind};
 
 use crate::{
     endpoint::{About, Access, Kind},
@@ -82,14 +82,7 @@ pub(crate) async fn handler(
     Id(verification_id): Id<VerificationId>,
     incoming: Incoming<Request>,
 ) -> Result<Answer<()>, Problem> {
-    // The engine judges the token: for an address without an account it must look the same as with one.
-    if token.kind != TokenKind::Verification {
-        return Err(Problem::forbidden());
-    }
-    if token.id != verification_id.0 {
-        return Err(Problem::not_found());
-    }
-    let ticket = ResetTicket { handle: token.stream, verification_id, secret: token.secret };
+    let ticket = ticket(token, verification_id)?;
     let attempt = ResetAttempt {
         code: incoming.body.code.as_ref().map(|code| entered_code("code", code)).transpose()?,
         second_factor: incoming.body.second_factor.as_ref().map(second_factor).transpose()?,
@@ -100,6 +93,17 @@ pub(crate) async fn handler(
     let told = || Ok(told!(executed, "reset_password", Outcome::PasswordSet { .. } => ()));
     let ((), reached) = told().map_err(|problem: Problem| problem.naming("password", "new_password"))?;
     Ok(Answer::done(reached))
+}
+
+/// What the token names. The engine judges it: for an address without an account it must look the same as with one.
+pub(super) fn ticket(token: Token, verification_id: VerificationId) -> Result<ResetTicket, Problem> {
+    if token.kind != TokenKind::Verification {
+        return Err(Problem::forbidden());
+    }
+    if token.id != verification_id.0 {
+        return Err(Problem::not_found());
+    }
+    Ok(ResetTicket { handle: token.stream, verification_id, secret: token.secret })
 }
 
 fn second_factor(second: &Second) -> Result<SecondFactor, Problem> {

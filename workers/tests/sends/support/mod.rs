@@ -181,6 +181,7 @@ impl World {
             resend_after: self.now().plus(Seconds(30)),
             automatic: false,
             form: CodeForm::Digits,
+            side: domain::values::Side::KnownDevices,
         }
     }
 
@@ -211,6 +212,7 @@ impl World {
             prefix: issued.prefix.clone(),
             expires_at: issued.expires_at,
             resend_after: self.now().plus(Seconds(30)),
+            side: issued.side,
         };
         self.append(&StreamId::Account(account), vec![resent.into()]).await[0]
     }

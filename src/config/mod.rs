@@ -134,7 +134,7 @@ pub struct Hashing {
     pub threads: Option<usize>,
     /// Hashes that may wait for one; a burst beyond it is told to come back later.
     pub queue: Option<usize>,
-    /// Hashes of one source that may wait; 16 when left out.
+    /// Hashes of one source that may wait; 32 when left out.
     pub queue_per_source: Option<usize>,
 }
 

@@ -59,14 +59,14 @@ pub struct HasherConfig {
 }
 
 impl Default for HasherConfig {
-    /// A thread per core, at most 16 (304 MiB), and 512 waiting, 16 of a source: with two cores the last of them is
+    /// A thread per core, at most 16 (304 MiB), and 512 waiting, 32 of a source: with two cores the last of them is
     /// served after about six seconds.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             threads: cores.min(16),
             waiting: 512,
-            waiting_per_source: 16,
+            waiting_per_source: 32,
             password: Argon2Cost::PASSWORD,
             recovery_code: Argon2Cost::RECOVERY_CODE,
         }

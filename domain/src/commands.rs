@@ -53,6 +53,13 @@ pub enum Command {
         /// Which.
         session_id: SessionId,
     },
+    /// End all sessions of the account but the acting one.
+    EndOtherSessions,
+    /// Support: end all sessions and access tokens.
+    EndSessions {
+        /// Why.
+        reason: FreeText,
+    },
     /// Make a device that the account knows a stranger's again.
     ForgetDevice {
         /// Which.

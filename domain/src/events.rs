@@ -158,6 +158,13 @@ events! {
         /// Why.
         reason: Personal<FreeText>,
     }
+    /// Support ended all sessions and access tokens of the account.
+    SessionsEnded {
+        /// Why.
+        reason: Personal<FreeText>,
+        /// The API client of the support person; none for an operator.
+        by: Option<ApiKeyId>,
+    }
     /// A session ended by its own wish.
     SignedOut {
         /// The session.

@@ -10,6 +10,7 @@ pub mod api_key;
 pub mod audit_access;
 pub mod claim;
 pub mod commands;
+pub mod cut_off;
 pub mod decision;
 pub mod delivery;
 pub mod entropy;

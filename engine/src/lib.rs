@@ -7,6 +7,7 @@
 //! The accounts of an import go that path together, as far as nothing is there of them yet ([`Engine::import`]).
 
 mod addresses;
+mod cut_off;
 mod erasure;
 mod execute;
 mod follow;
@@ -40,7 +41,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vault::{Hasher, VaultError};
 
-use self::{follow::Follower, numbers::Numbers, password_reset::Shadow, queues::Queues, states::States};
+use self::{
+    cut_off::KnownCutOff, follow::Follower, numbers::Numbers, password_reset::Shadow, queues::Queues, states::States,
+};
 use event_store::{
     codec::CodecError,
     keys::{Keys, KeysError},
@@ -292,6 +295,8 @@ pub(crate) struct Inner {
     pub(crate) shadows: Cache<[u8; 32], Shadow>,
     /// Numbers of accounts that this process may give away.
     pub(crate) numbers: Numbers,
+    /// Before when all sessions are over.
+    pub(crate) cut_off: KnownCutOff,
     pub(crate) follower: Follower,
 }
 
@@ -308,6 +313,7 @@ impl Engine {
                 sign_ins: Queues::default(),
                 shadows,
                 numbers: Numbers::default(),
+                cut_off: KnownCutOff::default(),
                 follower,
                 parts,
             }),

@@ -160,8 +160,8 @@ impl Engine {
         let request = Request { caller: Caller::Verification(id), ..request.clone() };
         let hash = TokenHash::of(&ticket.secret);
         let presented = Presented::Verification(id);
-        let known = self.load(account).await?;
-        if known.state.authenticate(presented, &hash, None, now).is_some() {
+        let (known, cut_off) = (self.load(account).await?, self.cut_off().await?);
+        if known.state.authenticate(presented, &hash, None, cut_off, now).is_some() {
             let manner = Manner { keep_no_refusal: true };
             return self.execute_account(account, &command, &request, manner).await;
         }
@@ -172,7 +172,7 @@ impl Engine {
         let after_wrong_codes =
             |count| Account::made_up_in_reset(account, id, asked_at, count, self.policy(), &entropy);
         let stranger = after_wrong_codes(0);
-        if stranger.authenticate(presented, &hash, None, now).is_none() {
+        if stranger.authenticate(presented, &hash, None, cut_off, now).is_none() {
             return Ok(refused(Refusal::Unauthenticated));
         }
         let counted = limits::made_up_reset(self.policy(), id);

@@ -195,6 +195,7 @@ stored! {
     DeviceForgotten => "DeviceForgotten", 1;
     SignInUnfinished => "SignInUnfinished", 1;
     SessionsCutOff => "SessionsCutOff", 1;
+    SessionsEnded => "SessionsEnded", 1;
     SignedOut => "SignedOut", 1;
     SessionRevoked => "SessionRevoked", 2;
     AccessTokenIssued => "AccessTokenIssued", 2;

@@ -91,6 +91,7 @@ pub fn noticed(event: &Event) -> Option<Notice> {
         | Event::DeviceForgotten(_)
         | Event::SignInUnfinished(_)
         | Event::SessionsCutOff(_)
+        | Event::SessionsEnded(_)
         | Event::TwoFactorResetRequested(_)
         | Event::EmailChangeUndone(_)
         | Event::ChangesFrozen(_)

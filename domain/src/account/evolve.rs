@@ -281,6 +281,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         | Event::HistoryAccessed(_)
         | Event::SignInUnfinished(_)
         | Event::SessionsCutOff(_)
+        | Event::SessionsEnded(_)
         | Event::TwoFactorResetRequested(_)
         | Event::EmailChangeUndone(_)
         | Event::ChangesFrozen(_)

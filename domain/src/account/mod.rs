@@ -81,6 +81,8 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
         Command::SignOut => rules.sign_out(),
         Command::ForgetDevice { device_id } => rules.forget_device(*device_id),
         Command::RevokeSession { session_id } => rules.revoke_session(*session_id),
+        Command::EndOtherSessions => rules.end_own_other_sessions(),
+        Command::EndSessions { reason } => rules.end_sessions_for_support(reason),
         Command::IssueAccessToken { name, verification_id } => rules.issue_access_token(name, *verification_id),
         Command::RevokeAccessToken { access_token_id } => rules.revoke_access_token(*access_token_id),
         Command::StartVerification { purpose, action, target, password } => {

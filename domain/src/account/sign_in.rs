@@ -145,6 +145,12 @@ impl Rules<'_> {
         let revoked = SessionRevoked { session_ids: vec![session_id], reason: RevocationReason::Requested };
         Ok(Decision::accept(vec![revoked.into()], Outcome::Done))
     }
+
+    pub(super) fn end_own_other_sessions(&self) -> Ruling {
+        let acting = self.credential()?;
+        let ended = self.end_other_sessions(Some(acting), RevocationReason::Requested);
+        Ok(Decision::accept(ended, Outcome::Done))
+    }
 }
 
 /// RFC 8176 where it has a name, ours for the rest.

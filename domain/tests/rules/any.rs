@@ -441,6 +441,7 @@ impl Any {
                 kind: self.option(Self::kind),
             }
             .into(),
+            47 if self.bool() => SessionsEnded { reason: self.personal(free), by: self.option(|_| KEY) }.into(),
             47 => ChangesFrozen { change: verification_id, until: expires_at }.into(),
             48 => ChangesUnfrozen { change: verification_id }.into(),
             _ if self.bool() => ApiKeyRevoked {}.into(),
@@ -485,7 +486,10 @@ impl Any {
             3 => Command::SetPassword { current: password, new },
             4 => Command::SignIn { password, rejections: self.count() },
             5 => Command::SignOut,
-            6 => Command::RevokeSession { session_id: self.session() },
+            6 => {
+                let revoke = Command::RevokeSession { session_id: self.session() };
+                self.of(&[revoke, Command::EndOtherSessions, Command::EndSessions { reason: text("x") }])
+            }
             7 => Command::IssueAccessToken { name: text("x"), verification_id: some_id },
             8 => Command::RevokeAccessToken { access_token_id: self.token() },
             9 => Command::StartVerification {

@@ -7,6 +7,7 @@ mod any;
 mod checks;
 mod deciding;
 mod deliveries;
+mod ending_sessions;
 mod enrollment;
 mod folding;
 mod histories;

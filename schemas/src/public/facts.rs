@@ -10,9 +10,9 @@ use domain::events::{
     EmailReleased, EmailVerified, Event, HistoryAccessed, MethodDisabled, MethodEnabled, MethodLocked,
     MethodRelabelled, MethodUnlocked, NumbersReserved, PasswordRejected, PasswordSet, PrimaryMethodChanged,
     RecoveryCodeUsed, RecoveryCodesGenerated, RecoveryCodesRevoked, RetentionApplied, SendOutcomeUnknown, SendStarted,
-    SessionRenewed, SessionRevoked, SessionsCutOff, SignInUnfinished, SignedIn, SignedOut, SmsEnrollmentStarted,
-    TotpEnrollmentStarted, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, TwoFactorResetRequested,
-    VerificationStarted, VerificationSucceeded,
+    SessionRenewed, SessionRevoked, SessionsCutOff, SessionsEnded, SignInUnfinished, SignedIn, SignedOut,
+    SmsEnrollmentStarted, TotpEnrollmentStarted, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset,
+    TwoFactorResetRequested, VerificationStarted, VerificationSucceeded,
 };
 use serde_json::{Map, Value, json};
 
@@ -83,6 +83,7 @@ told! {
     DeviceForgotten { device_ids, reason };
     SignInUnfinished { verification_id };
     SessionsCutOff { before } but not { reason };
+    SessionsEnded { by } but not { reason };
     SignedOut { session_id };
     SessionRevoked { session_ids, reason };
     AccessTokenIssued { access_token_id, expires_at, verification_id } but not { token_hash, name };

@@ -595,6 +595,15 @@ events! {
         /// The verification that authorized it; absent when an operator did it.
         verification_id: Option<VerificationId>,
     }
+    /// The owner of an erased account is to be told, at the address that goes with it.
+    FarewellOrdered {
+        /// The account that was.
+        account_id: AccountId,
+        /// The address, sealed under the key of the farewell's own stream.
+        to: Personal<EmailAddress>,
+        /// Nobody is told after, and that key is gone.
+        expires_at: Timestamp,
+    }
     /// Metadata older than this may be dropped from views and exports.
     RetentionApplied {
         /// The moment.

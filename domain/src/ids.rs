@@ -107,6 +107,8 @@ pub enum StreamId {
     AccountNumbers,
     /// What concerns all accounts.
     Installation,
+    /// The notice of an account's erasure.
+    Farewell(AccountId),
 }
 
 impl fmt::Display for StreamId {
@@ -119,6 +121,7 @@ impl fmt::Display for StreamId {
             Self::AuditAccess(reader) => write!(f, "audit-access-{reader}"),
             Self::AccountNumbers => f.write_str(ACCOUNT_NUMBERS),
             Self::Installation => f.write_str(INSTALLATION),
+            Self::Farewell(id) => write!(f, "farewell-{id}"),
         }
     }
 }
@@ -143,6 +146,8 @@ impl FromStr for StreamId {
             Ok(Self::ApiKey(ApiKeyId(id(rest)?)))
         } else if let Some(rest) = name.strip_prefix("audit-access-") {
             Ok(Self::AuditAccess(rest.to_owned()))
+        } else if let Some(rest) = name.strip_prefix("farewell-") {
+            Ok(Self::Farewell(AccountId(id(rest)?)))
         } else if name == ACCOUNT_NUMBERS {
             Ok(Self::AccountNumbers)
         } else if name == INSTALLATION {

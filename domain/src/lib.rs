@@ -16,6 +16,7 @@ pub mod delivery;
 pub mod entropy;
 pub mod events;
 pub mod evidence;
+pub mod farewell;
 pub mod ids;
 pub mod inquiry;
 pub mod limits;

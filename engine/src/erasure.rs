@@ -1,8 +1,12 @@
-//! Erasing: after `AccountErased` the keys go.
+//! Erasing: after `AccountErased` the keys go. Before them the notice to the owner is ordered, under a key of its own
+//! (ADR 28).
 
 use domain::{
+    decision::Decider,
     events::{Event, RevocationReason},
+    farewell::{Farewell, OrderFarewell},
     ids::{AccountId, CommandId, StreamId},
+    state::{Account, Phase},
     values::{Caller, EmailAddress, Origin},
 };
 use schemas::envelope::{Position, Version};
@@ -12,7 +16,7 @@ use event_store::{codec, keys::KeyState};
 
 const PAGE: usize = 500;
 
-/// An account that is erased by its history, but whose key still opens.
+/// An account that is erased by its history, but whose key still opens, or that of its farewell past its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnfinishedErasure {
     /// The account.
@@ -28,11 +32,15 @@ impl Engine {
     /// The account's own key goes last: until then the address can be read, so an interruption can be made good.
     pub async fn erase_after(&self, account: AccountId) -> Result<(), ExecuteError> {
         let stream = StreamId::Account(account);
-        let (is_erased, address) = self.last_address(&stream).await?;
+        let (is_erased, last) = self.last_state(&stream).await?;
         if !is_erased {
             return Ok(());
         }
-        if let Some(address) = address {
+        if let Some(address) = last.email.as_ref().and_then(|address| address.known()).cloned() {
+            // Nobody hears of an account at an address that never was its own.
+            if last.phase == Phase::Confirmed {
+                self.order_farewell(account, &address).await?;
+            }
             let request = self.own_request()?;
             let claim = self.release(&address, account, RevocationReason::Erased, &request).await?;
             // Only a claim that was this account's: someone else may hold the address by now.
@@ -45,7 +53,36 @@ impl Engine {
         self.inner.parts.snapshots.delete(&stream).await?;
         self.keys().erase(&stream).await?;
         self.inner.states.forget(&stream);
+        self.end_late_farewell(account).await
+    }
+
+    /// The owner of an erased account was told, or cannot be any more: the address goes too.
+    pub async fn end_farewell(&self, account: AccountId) -> Result<(), ExecuteError> {
+        let stream = StreamId::Farewell(account);
+        self.keys().erase(&stream).await?;
+        self.inner.states.forget(&stream);
         Ok(())
+    }
+
+    async fn order_farewell(&self, account_id: AccountId, to: &EmailAddress) -> Result<(), ExecuteError> {
+        let command = OrderFarewell { account_id, to: to.clone() };
+        // Boxed: executing an account's command erases it, which executes a command.
+        let executing =
+            Box::pin(self.execute_on::<Farewell>(&StreamId::Farewell(account_id), &command, &self.own_request()?))
+                .await;
+        match executing?.outcome {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(ExecuteError::Internal(format!("a farewell was refused: {refusal}"))),
+        }
+    }
+
+    /// One that nobody carried out in time: its worker did not run.
+    async fn end_late_farewell(&self, account: AccountId) -> Result<(), ExecuteError> {
+        let farewell = self.load_now::<Farewell>(&StreamId::Farewell(account)).await?;
+        match farewell.state.expires_at {
+            Some(end) if end <= self.now() => self.end_farewell(account).await,
+            _ => Ok(()),
+        }
     }
 
     /// Erased accounts whose key still opens; for `doctor`. Reads the whole log.
@@ -56,8 +93,18 @@ impl Engine {
             let page = self.log().read_all(after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(found) };
             after = last.position;
-            for event in page.iter().filter(|event| &*event.event_type == "AccountErased") {
-                let Ok(stream @ StreamId::Account(account_id)) = event.stream.parse() else { continue };
+            for event in &page {
+                let account_id = match (&*event.event_type, event.stream.parse()) {
+                    ("AccountErased", Ok(StreamId::Account(account_id))) => account_id,
+                    ("FarewellOrdered", Ok(StreamId::Farewell(account_id))) => {
+                        match codec::decode_event(event, None)? {
+                            Event::FarewellOrdered(ordered) if ordered.expires_at <= self.now() => account_id,
+                            _ => continue,
+                        }
+                    }
+                    _ => continue,
+                };
+                let Ok(stream) = event.stream.parse() else { continue };
                 if matches!(self.keys().state_in_store(&stream).await?, KeyState::Open(_)) {
                     found.push(UnfinishedErasure { account_id, position: event.position });
                 }
@@ -65,24 +112,21 @@ impl Engine {
         }
     }
 
-    /// Whether the account is erased, and the address that it had at last, if that can still be read.
-    async fn last_address(&self, stream: &StreamId) -> Result<(bool, Option<EmailAddress>), ExecuteError> {
+    /// Whether the account is erased, and how it stood before, as far as that can still be read.
+    async fn last_state(&self, stream: &StreamId) -> Result<(bool, Account), ExecuteError> {
         let key = self.keys().state_in_store(stream).await?;
         let key = if let KeyState::Open(key) = key { Some(key) } else { None };
-        let (mut is_erased, mut address) = (false, None);
-        let mut after = Version::NONE;
+        let (mut state, mut after) = (Account::default(), Version::NONE);
         loop {
             let page = self.log().read_stream(stream, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok((is_erased, address)) };
+            let Some(last) = page.last() else { return Ok((false, state)) };
             after = last.version;
             for stored in &page {
-                match codec::decode_event(stored, key.as_ref())? {
-                    Event::AccountRegistered(event) => address = event.email.known().cloned().or(address),
-                    Event::AccountImported(event) => address = event.email.known().cloned().or(address),
-                    Event::EmailChanged(event) => address = event.email.known().cloned().or(address),
-                    Event::AccountErased(_) => is_erased = true,
-                    _ => {}
+                let event = codec::decode_event(stored, key.as_ref())?;
+                if matches!(event, Event::AccountErased(_)) {
+                    return Ok((true, state));
                 }
+                state = state.evolve(&event, codec::decode_metadata(stored, None)?.at);
             }
         }
     }

@@ -231,6 +231,7 @@ stored! {
     ChangesUnfrozen => "ChangesUnfrozen", 1;
     AccountImported => "AccountImported", 2;
     AccountErased => "AccountErased", 1;
+    FarewellOrdered => "FarewellOrdered", 1;
     RetentionApplied => "RetentionApplied", 1;
     EmailClaimed => "EmailClaimed", 1;
     EmailReleased => "EmailReleased", 2;

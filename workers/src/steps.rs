@@ -1,7 +1,7 @@
 //! Ids of what workers do, derived from the order: the same step of the same order is the same command on
 //! every machine and after every restart.
 
-use domain::ids::{CommandId, EventId};
+use domain::ids::{CommandId, EventId, MethodId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -31,9 +31,19 @@ pub(crate) fn command_id(order: EventId, step: Step, attempt: u32) -> CommandId 
     CommandId(derive(order, step.name(), attempt))
 }
 
-/// A second order of one event: the mail to the address before, when an address was changed.
+/// A second order of one event: the mail to the other address, when an address was changed.
 pub(crate) fn second_order(order: EventId) -> EventId {
     EventId(derive(order, "previous address", 0))
+}
+
+/// A further order of one event: the text to the number of a method.
+pub(crate) fn text_order(order: EventId, method: MethodId) -> EventId {
+    EventId(derive(order, "text to a number", method.0))
+}
+
+/// The command that notes an unfinished sign-in.
+pub(crate) fn unfinished(begun: EventId) -> CommandId {
+    CommandId(derive(begun, "unfinished sign-in", 0))
 }
 
 /// `UUIDv8` (RFC 9562, 5.8) of a hash.
@@ -64,6 +74,9 @@ mod tests {
             command_id(order, Step::Failed, 2),
             command_id(EventId(Uuid::from_u128(2)), Step::Failed, 2),
             CommandId(second_order(order).0),
+            CommandId(text_order(order, MethodId(1)).0),
+            CommandId(text_order(order, MethodId(2)).0),
+            unfinished(order),
         ];
         assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
         assert_eq!(ids[0], command_id(order, Step::Dispatched, 1));

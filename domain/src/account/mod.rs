@@ -25,12 +25,14 @@ mod sign_in;
 mod strangers;
 mod support;
 mod totp;
+mod unfinished;
 mod verification;
 
 pub use password_form::GuessedSoon;
 pub use queries::{AccountSummary, Presented};
 pub use strangers::{means_no_account, reset_asked_at};
 pub use totp::{TotpAttempt, TotpVerdict, totp_code};
+pub use unfinished::sign_in_begun;
 
 use crate::{
     commands::Command,
@@ -78,6 +80,7 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
             rules.reset_password(*verification_id, code.as_ref(), second_factor.as_ref(), new)
         }
         Command::SignIn { password, rejections } => rules.sign_in(password.as_ref(), *rejections),
+        Command::NoteUnfinishedSignIn { verification_id } => rules.note_unfinished_sign_in(*verification_id),
         Command::SignOut => rules.sign_out(),
         Command::ForgetDevice { device_id } => rules.forget_device(*device_id),
         Command::RevokeSession { session_id } => rules.revoke_session(*session_id),

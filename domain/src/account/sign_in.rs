@@ -4,6 +4,7 @@ use super::rules::{Rules, readable};
 use crate::{
     decision::{Decision, Ruling},
     events::{Event, PasswordRejected, RevocationReason, SessionRevoked, SignedIn as SignedInEvent, SignedOut},
+    evidence::KnownNetwork,
     ids::{SessionId, VerificationId},
     outcome::{Outcome, Refusal, SignedIn},
     secret::{SecretText, TokenHash},
@@ -34,7 +35,7 @@ impl Rules<'_> {
         self.confirmed()?;
         if self.state.two_factor_since.is_none() && !self.state.reset {
             self.may_sign_in_again()?;
-            let (events, session) = self.new_session(&first_factor, None, None, started_by);
+            let (events, session) = self.new_session(&first_factor, None, None, started_by)?;
             return Ok(Decision::accept(events, Outcome::SignedIn(session)));
         }
         self.pending_verifications()?;
@@ -58,7 +59,7 @@ impl Rules<'_> {
         second: Option<FactorKind>,
         verification_id: Option<VerificationId>,
         started_by: Option<Credential>,
-    ) -> (Vec<Event>, SignedIn) {
+    ) -> Ruling<(Vec<Event>, SignedIn)> {
         let (api_key_id, access_token_id) = match started_by {
             Some(Credential::ApiClient(key)) => (Some(key), None),
             Some(Credential::AccessToken(token)) => (None, Some(token)),
@@ -92,7 +93,7 @@ impl Rules<'_> {
                 api_key_id,
                 access_token_id,
                 is_limited: false,
-                is_new_place: false,
+                is_new_place: self.is_new_place(started_by)?,
             }
             .into(),
         );
@@ -107,7 +108,20 @@ impl Rules<'_> {
             device: None,
             recovery_codes_suspended: Tallies::SIDES.iter().any(suspended),
         };
-        (events, signed_in)
+        Ok((events, signed_in))
+    }
+
+    /// Whether neither the device nor the network was seen before, so that the owner is told. Asked last, and only
+    /// where there is something to compare with: the people of an API client come from its own network, and an account
+    /// that nobody signed in to has no places yet.
+    fn is_new_place(&self, started_by: Option<Credential>) -> Ruling<bool> {
+        let is_by_client = matches!(self.context.caller, Caller::ApiClient(..))
+            || matches!(started_by, Some(Credential::ApiClient(_)));
+        let is_known_device = self.state.known_device(self.context.origin.device.as_ref(), self.now()).is_some();
+        if is_by_client || is_known_device || !self.state.has_signed_in {
+            return Ok(false);
+        }
+        Ok(!*self.answer(KnownNetwork(self.email()?.clone()))?)
     }
 
     /// Live sessions are bounded; the oldest give way.

@@ -404,6 +404,7 @@ impl Any {
             .into(),
             // Rare, or little would be left to look at.
             35 if self.below(10) == 0 => AccountErased { verification_id: self.option(Self::verification) }.into(),
+            36 if self.bool() => FarewellOrdered { account_id: ACCOUNT, to: self.personal(email), expires_at }.into(),
             35 | 36 => RetentionApplied { before: expires_at }.into(),
             37 => EmailClaimed { account_id: self.personal(ACCOUNT) }.into(),
             38 if self.bool() => NumbersReserved { first: AccountNumber(self.count()), count: self.count() }.into(),
@@ -488,7 +489,8 @@ impl Any {
             5 => Command::SignOut,
             6 => {
                 let revoke = Command::RevokeSession { session_id: self.session() };
-                self.of(&[revoke, Command::EndOtherSessions, Command::EndSessions { reason: text("x") }])
+                let unfinished = Command::NoteUnfinishedSignIn { verification_id };
+                self.of(&[revoke, unfinished, Command::EndOtherSessions, Command::EndSessions { reason: text("x") }])
             }
             7 => Command::IssueAccessToken { name: text("x"), verification_id: some_id },
             8 => Command::RevokeAccessToken { access_token_id: self.token() },

@@ -31,6 +31,7 @@ mod sign_up;
 mod steps;
 mod streams;
 mod texting;
+mod told;
 mod totp;
 mod verifications;
 mod witness;

@@ -7,7 +7,7 @@ use domain::events::{
     AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountImported, AccountRegistered, ApiKeyIssued,
     ApiKeyRevoked, ChangesFrozen, ChangesUnfrozen, CodeDelivered, CodeDeliveryFailed, CodeDispatched, CodeIssued,
     CodeRejected, CodeResent, DeviceForgotten, DeviceRemembered, EmailChangeUndone, EmailChanged, EmailClaimed,
-    EmailReleased, EmailVerified, Event, HistoryAccessed, MethodDisabled, MethodEnabled, MethodLocked,
+    EmailReleased, EmailVerified, Event, FarewellOrdered, HistoryAccessed, MethodDisabled, MethodEnabled, MethodLocked,
     MethodRelabelled, MethodUnlocked, NumbersReserved, PasswordRejected, PasswordSet, PrimaryMethodChanged,
     RecoveryCodeUsed, RecoveryCodesGenerated, RecoveryCodesRevoked, RetentionApplied, SendOutcomeUnknown, SendStarted,
     SessionRenewed, SessionRevoked, SessionsCutOff, SessionsEnded, SignInUnfinished, SignedIn, SignedOut,
@@ -73,6 +73,7 @@ told! {
     ChangesFrozen { change, until };
     ChangesUnfrozen { change };
     AccountErased { verification_id };
+    FarewellOrdered { account_id, expires_at } but not { to };
 
     SignedIn {
         session_id, aal, amr, expires_at, idle_timeout, verification_id, api_key_id, access_token_id, is_limited,

@@ -111,6 +111,7 @@ pub fn of(event: &Event) -> Cow<'static, str> {
             format!("Account imported with {}", counted(e.methods.len(), "method", "methods")).into()
         }
         Event::AccountErased(_) => "Account erased".into(),
+        Event::FarewellOrdered(_) => "Notice of the erasure ordered".into(),
         Event::RetentionApplied(e) => format!("Metadata before {} dropped", e.before).into(),
         Event::EmailClaimed(_) => "Email address claimed".into(),
         Event::NumbersReserved(e) => format!("{} account numbers set aside", e.count).into(),

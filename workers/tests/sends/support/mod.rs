@@ -108,10 +108,15 @@ impl World {
 
     /// Appends to a stream what a command would have led to.
     pub async fn append(&self, stream: &StreamId, events: Vec<Event>) -> Vec<Ordered> {
+        self.append_as(Actor::Anonymous, stream, events).await
+    }
+
+    /// The same, by somebody.
+    pub async fn append_as(&self, actor: Actor, stream: &StreamId, events: Vec<Event>) -> Vec<Ordered> {
         let key = self.engine.keys().ensure(stream).await.unwrap();
         let metadata = Metadata {
             at: self.now(),
-            actor: Actor::Anonymous,
+            actor,
             command_id: CommandId(fresh()),
             correlation_id: fresh(),
             causation_id: None,

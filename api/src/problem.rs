@@ -326,6 +326,10 @@ impl From<Refusal> for Problem {
             Refusal::RateLimited { retry_after } => {
                 Self::new(Code::RateLimited, "A limit is reached. Try again later.").after(retry_after)
             }
+            Refusal::AddressIsNew { retry_after } => {
+                let detail = "The address of this account is new: for now its mailbox proves nothing but a sign-in.";
+                Self::new(Code::RateLimited, detail).after(retry_after)
+            }
             // The engine turns it into an error of its own before anyone is told.
             Refusal::Unreadable => Self::unavailable("a personal value does not open"),
             Refusal::AccountLocked => {

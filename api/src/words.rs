@@ -39,6 +39,7 @@ words! {
     /// What a verification is for.
     PurposeWord = [
         Purpose::ConfirmEmail.name(), Purpose::ConfirmNewEmail.name(), Purpose::ChangeEmail.name(),
+        Purpose::UndoEmailChange.name(), Purpose::UnfreezeChanges.name(),
         Purpose::SignIn.name(), Purpose::AddMethod.name(), Purpose::Enroll.name(), Purpose::DisableMethod.name(),
         Purpose::RegenerateRecoveryCodes.name(), Purpose::IssueAccessToken.name(), Purpose::EraseAccount.name(),
         Purpose::ResetPassword.name(), Purpose::OpenSignIn.name(), Purpose::StepUp.name(), Purpose::Open.name(),

@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 use crate::{
     events::{ImportedMethod, TotpAlgorithm},
     ids::{AccessTokenId, AccountId, DeviceId, MethodId, SessionId, VerificationId},
-    secret::{Secret, SecretText},
+    secret::{Secret, SecretText, TokenSecret},
     values::{
         Channel, EmailAddress, EnteredCode, FactorKind, FreeText, Label, PasswordHash, PhoneNumber, Purpose, TotpSecret,
     },
@@ -217,9 +217,38 @@ pub enum Command {
     ChangeEmail {
         /// The new one.
         email: EmailAddress,
-        /// The current password, when the account has one.
+        /// The current password, when there is one.
         password: Option<SecretText>,
         /// The verification that authorizes it.
+        verification_id: Option<VerificationId>,
+    },
+    /// Take a change of address back, with the link that was mailed to the address of before.
+    UndoEmailChange {
+        /// The change.
+        link: UndoLink,
+        /// The address that is to be the account's again, as it was typed to confirm this.
+        confirmation: EmailAddress,
+        /// The password of then.
+        password: SecretText,
+        /// One of the methods or recovery codes of then, where there were any.
+        factor: Option<SecondFactor>,
+    },
+    /// Text a code to a number of before the change, for its undo.
+    SendUndoCode {
+        /// The change.
+        link: UndoLink,
+        /// Which number, when there are several.
+        method_id: Option<MethodId>,
+    },
+    /// Stop changes for a while, with nothing but the link of an undo.
+    FreezeChanges {
+        /// The change.
+        link: UndoLink,
+    },
+    /// Let changes go on that the holder of an undo's link stopped: from a session that has just shown password and
+    /// factor, with the mailbox.
+    UnfreezeChanges {
+        /// The verification that the mailbox completed.
         verification_id: Option<VerificationId>,
     },
     /// A forgotten password: its code is sent to the address.
@@ -248,6 +277,15 @@ pub enum Command {
         /// The verification that authorizes it; none when an operator does it.
         verification_id: Option<VerificationId>,
     },
+}
+
+/// What the link of an undo says.
+#[derive(Debug, Clone)]
+pub struct UndoLink {
+    /// The verification that proved the new address.
+    pub change: VerificationId,
+    /// What only the mail knows.
+    pub secret: TokenSecret,
 }
 
 /// A code that comes with the command it authorizes.

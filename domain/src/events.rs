@@ -558,6 +558,12 @@ events! {
         email: Personal<EmailAddress>,
         /// How its owner was proved beside the password of then; none where there was no method.
         kind: Option<FactorKind>,
+        /// The methods that are on file again.
+        methods: Vec<RestoredMethod>,
+        /// Since when 2FA is on, as it is again.
+        two_factor_since: Option<Timestamp>,
+        /// The recovery codes that can be used again.
+        recovery_codes: Option<RestoredCodes>,
     }
     /// Whoever holds the link of an undo, without its proofs, stopped changes for a while.
     ChangesFrozen {
@@ -595,12 +601,12 @@ events! {
         /// The verification that authorized it; absent when an operator did it.
         verification_id: Option<VerificationId>,
     }
-    /// The owner of an erased account is to be told, at the address that goes with it.
+    /// The owner of an erased account is to be told, at the addresses that go with it.
     FarewellOrdered {
         /// The account that was.
         account_id: AccountId,
-        /// The address, sealed under the key of the farewell's own stream.
-        to: Personal<EmailAddress>,
+        /// The address and those that an undo could have brought back, sealed under the key of the farewell's own stream.
+        addresses: Vec<Personal<EmailAddress>>,
         /// Nobody is told after, and that key is gone.
         expires_at: Timestamp,
     }
@@ -650,6 +656,42 @@ events! {
         /// Whose, when it was one account's.
         account_id: Option<AccountId>,
     }
+}
+
+/// A method that an undo brought back, for who knows no earlier states.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoredMethod {
+    /// Its number.
+    pub method_id: MethodId,
+    /// Its kind.
+    pub kind: MethodKind,
+    /// Its name.
+    pub label: Personal<Label>,
+    /// The phone number.
+    pub phone_number: Option<Personal<PhoneNumber>>,
+    /// Country of the number.
+    pub country: Option<Country>,
+    /// Whether it is the primary one.
+    pub is_primary: bool,
+    /// Since when it was there.
+    pub created_at: Timestamp,
+    /// When it last proved something.
+    pub last_used: Option<Timestamp>,
+}
+
+/// The recovery codes that an undo brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoredCodes {
+    /// Their set.
+    pub set: u32,
+    /// How many there were.
+    pub count: u32,
+    /// How many are left.
+    pub remaining: u32,
+    /// Since when.
+    pub generated_at: Timestamp,
 }
 
 /// What a verification was started with.

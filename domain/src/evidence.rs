@@ -8,9 +8,9 @@ use zeroize::Zeroize;
 pub use crate::account::{GuessedSoon, TotpAttempt, TotpVerdict};
 use crate::{
     events::{RecoveryCodeHash, RecoveryCodeHashes},
-    ids::{AccountId, AccountNumber},
+    ids::{AccountId, AccountNumber, VerificationId},
     limits::Charge,
-    secret::{Secret, SecretText},
+    secret::{Secret, SecretText, TokenSecret},
     time::{Seconds, Timestamp},
     values::{Challenge, Credential, EmailAddress, PasswordHash, TotpSecret},
 };
@@ -82,6 +82,8 @@ questions! {
     NewRecoveryCodes => FreshRecoveryCodes;
     /// The key that is offered to a credential of an account.
     OfferedTotpKey => TotpSecret;
+    /// The secret of an undo's link; none where the account has no key.
+    UndoSecret => Option<TokenSecret>;
     /// A number for an account to be.
     NextAccountNumber => AccountNumber;
     /// The limiter's word: granted, or how long to wait.
@@ -154,6 +156,10 @@ pub struct OfferedTotpKey {
     /// The offer's end, in seconds since 1970.
     pub ends: u32,
 }
+
+/// The secret of the link by which the change of address that this verification proved is undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndoSecret(pub VerificationId);
 
 /// A number for an account to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,8 +31,8 @@ pub struct Farewell {
 pub struct OrderFarewell {
     /// The account that was.
     pub account_id: AccountId,
-    /// Its address.
-    pub to: EmailAddress,
+    /// Its address, and those that an undo could have brought back.
+    pub to: Vec<EmailAddress>,
 }
 
 impl Farewell {
@@ -40,13 +40,13 @@ impl Farewell {
         if *context.caller != Caller::Worker {
             return Decision::refuse(Refusal::Forbidden);
         }
-        if self.expires_at.is_some() {
+        if self.expires_at.is_some() || command.to.is_empty() {
             return Decision::accept(Vec::new(), Outcome::Done);
         }
         let OrderFarewell { account_id, to } = command;
         let ordered = FarewellOrdered {
             account_id: *account_id,
-            to: Personal::Known(to.clone()),
+            addresses: to.iter().cloned().map(Personal::Known).collect(),
             expires_at: context.now.plus(FAREWELL_LIVES),
         };
         Decision::accept(vec![ordered.into()], Outcome::Done)

@@ -127,6 +127,17 @@ pub fn reset_attempt(limits: &Limits, account: AccountId) -> Vec<Charge> {
     )]
 }
 
+/// A password of before a change of address, with the link of its undo: bounded as those of a sign-in, and only who
+/// holds the link can use that up.
+pub fn undo_attempt(limits: &Limits, change: VerificationId, origin: &Origin) -> Vec<Charge> {
+    let (by_source, all) = (limits.passwords_per_address_and_source, limits.passwords_per_address);
+    let of_source = format!("undo of {change} {}", origin.network());
+    vec![
+        charge(LimitName::PasswordsPerAddressAndSource, of_source, by_source, true),
+        charge(LimitName::PasswordsPerAddress, format!("undo of {change}"), all, true),
+    ]
+}
+
 /// Where the wrong codes of a reset are counted that is of no account: as many as would end it, for as long as it can
 /// be asked about.
 pub fn made_up_reset(policy: &Policy, reset: VerificationId) -> Charge {

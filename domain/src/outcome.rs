@@ -82,6 +82,23 @@ pub enum Outcome {
         /// Its end.
         expires_at: Timestamp,
     },
+    /// Support removed all factors.
+    TwoFactorReset {
+        /// What the person comes back with, shown once.
+        recovery_code: Secret<String>,
+        /// Its end.
+        expires_at: Timestamp,
+    },
+    /// Changes are stopped.
+    ChangesFrozen {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// A second support person has to approve the reset.
+    TwoFactorResetRequested {
+        /// Until then.
+        expires_at: Timestamp,
+    },
     /// Numbers of accounts were set aside.
     NumbersReserved {
         /// The first of them.
@@ -394,6 +411,12 @@ pub enum Refusal {
     /// A limit.
     #[error("too many")]
     RateLimited {
+        /// Seconds from now, rounded up.
+        retry_after: Seconds,
+    },
+    /// The account's address is new: until then its mailbox proves nothing but a sign-in.
+    #[error("the address is new")]
+    AddressIsNew {
         /// Seconds from now, rounded up.
         retry_after: Seconds,
     },

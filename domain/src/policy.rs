@@ -77,6 +77,24 @@ pub struct Policy {
     pub session_lives: Seconds,
     /// A session that is not used this long ends. 24 hours.
     pub session_idle: Seconds,
+    /// A session that support's recovery code began ends after this. 1 hour.
+    pub limited_session_lives: Seconds,
+    /// The recovery code of support's reset is good this long. 72 hours.
+    pub reset_code_lives: Seconds,
+    /// How many support people a reset takes: one, or two with keys of their own. 1.
+    pub reset_approvers: u32,
+    /// A reset that waits for its second approver ends after this. 24 hours.
+    pub reset_request_lives: Seconds,
+    /// A new address proves nothing but a sign-in for this long. 24 hours.
+    pub new_address_quiet: Seconds,
+    /// A change of address can be undone, and the old address is reserved, for this long. 7 days.
+    pub address_undo_lives: Seconds,
+    /// Changes of address that can be undone at a time; one more has to wait. 5.
+    pub undoable_address_changes: u32,
+    /// The link of an undo stops changes for this long, once. 24 hours.
+    pub freeze_lasts: Seconds,
+    /// Wrong codes that may be tried with one link of an undo; recovery codes of ours stay usable. 20.
+    pub undo_attempts: u32,
     /// Live sessions per account; the oldest one gives way. 100.
     pub sessions: u32,
     /// An access token ends after this. 1 year.
@@ -147,6 +165,15 @@ impl Default for Policy {
             totp_drift_search: Seconds::minutes(10),
             session_lives: Seconds::days(30),
             session_idle: Seconds::hours(24),
+            limited_session_lives: Seconds::hours(1),
+            reset_code_lives: Seconds::hours(72),
+            reset_approvers: 1,
+            reset_request_lives: Seconds::hours(24),
+            new_address_quiet: Seconds::hours(24),
+            address_undo_lives: Seconds::days(7),
+            undoable_address_changes: 5,
+            freeze_lasts: Seconds::hours(24),
+            undo_attempts: 20,
             sessions: 100,
             access_token_lives: Seconds::days(365),
             access_tokens: 50,

@@ -2,6 +2,7 @@
 //! what ended more than 24 hours before the last event is dropped.
 
 mod growth;
+mod takeovers;
 mod tallies;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::{
 };
 
 pub use growth::{Growth, LastHour};
+pub use takeovers::{AddressChange, Freeze, ResetRequest, Standing, SupportReset};
 pub use tallies::{ImportedCodes, Tallies, Tally};
 
 /// Everything the rules know of one account. `Default` is the account that does not exist.
@@ -57,8 +59,16 @@ pub struct Account {
     pub enrollments: BTreeMap<MethodId, Enrollment>,
     /// Since when 2FA is on.
     pub two_factor_since: Option<Timestamp>,
-    /// Support reset it: until a method is enabled, a sign-in needs an email code.
-    pub reset: bool,
+    /// Support reset it, and no method was enabled since.
+    pub reset: Option<SupportReset>,
+    /// A reset that waits for a second approver.
+    pub reset_requested: Option<ResetRequest>,
+    /// Changes of address that can be undone, the oldest first.
+    pub address_changes: Vec<AddressChange>,
+    /// The address is new: until then its mailbox proves nothing but a sign-in.
+    pub quiet_until: Option<Timestamp>,
+    /// Changes are stopped.
+    pub freeze: Option<Freeze>,
     /// The recovery codes.
     pub recovery: Option<RecoverySet>,
     /// The number of the last set.
@@ -369,6 +379,9 @@ pub struct Session {
     pub factor_at: Option<Timestamp>,
     /// The access token that it was begun with, and ends with.
     pub access_token_id: Option<AccessTokenId>,
+    /// It may only enroll a method and set the password: the verification by support's recovery code that began it,
+    /// which stands for the authorization.
+    pub limited_by: Option<VerificationId>,
 }
 
 /// A device that a sign-in made known.

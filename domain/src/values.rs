@@ -114,6 +114,10 @@ pub enum Purpose {
     DisableMethod,
     /// A fresh set of recovery codes.
     RegenerateRecoveryCodes,
+    /// Taking a change of the address back: a factor of before it.
+    UndoEmailChange,
+    /// Lifting a stop of changes: the mailbox, beside what the session has shown.
+    UnfreezeChanges,
     /// Issuing a personal access token.
     IssueAccessToken,
     /// Erasing the account.
@@ -144,6 +148,8 @@ impl Purpose {
             | Self::Enroll
             | Self::ResetPassword
             | Self::OpenSignIn
+            | Self::UndoEmailChange
+            | Self::UnfreezeChanges
             | Self::StepUp
             | Self::Open => false,
         }
@@ -160,6 +166,8 @@ impl Purpose {
             Self::Enroll => "enroll",
             Self::DisableMethod => "disable_method",
             Self::RegenerateRecoveryCodes => "regenerate_recovery_codes",
+            Self::UndoEmailChange => "undo_email_change",
+            Self::UnfreezeChanges => "unfreeze_changes",
             Self::IssueAccessToken => "issue_access_token",
             Self::EraseAccount => "erase_account",
             Self::ResetPassword => "reset_password",

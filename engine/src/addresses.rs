@@ -9,12 +9,13 @@ use std::future::Future;
 
 use domain::{
     claim::{ClaimCommand, EmailClaim},
+    decision::Decider as _,
     events::{Event, RevocationReason},
     evidence::Claim,
     ids::{AccountId, AddressHash, StreamId},
     outcome::Refusal,
     secret::to_hex,
-    state::{Account, Phase},
+    state::Account,
     time::Timestamp,
     values::EmailAddress,
 };
@@ -26,8 +27,15 @@ use event_store::keys::{KeyState, KeysError};
 const STREAMS_OF_AN_ADDRESS: u32 = 1_000;
 
 impl Engine {
-    /// The account that holds an address.
+    /// The account that an address signs in to. One that is reserved for an undo, or that was not given back yet,
+    /// signs nobody in.
     pub async fn account_of(&self, email: &EmailAddress) -> Result<Option<AccountId>, ExecuteError> {
+        let Some(holder) = self.holder_of(email).await? else { return Ok(None) };
+        Ok(self.load(holder).await?.state.answers_to(email).then_some(holder))
+    }
+
+    /// The account that holds an address.
+    pub async fn holder_of(&self, email: &EmailAddress) -> Result<Option<AccountId>, ExecuteError> {
         let stream = self.stream_of(email).await?;
         Ok(self.load_stream::<EmailClaim>(&stream).await?.state.account())
     }
@@ -70,7 +78,7 @@ impl Engine {
             let stream = self.stream_of_now(email).await?;
             let holder = self.load_now::<EmailClaim>(&stream).await?.state.account();
             let holder_completed = match holder {
-                Some(holder) => self.uses(holder, email).await?,
+                Some(holder) => self.keeps(holder, email).await?,
                 None => false,
             };
             let command = ClaimCommand::Claim { account_id: account, holder_completed };
@@ -86,12 +94,11 @@ impl Engine {
         }
     }
 
-    /// Whether an account has confirmed this address, as of now.
-    async fn uses(&self, account: AccountId, email: &EmailAddress) -> Result<bool, ExecuteError> {
+    /// Whether an account has confirmed this address, or keeps it for an undo, as of now. So an address whose release
+    /// failed is taken over by whoever confirms it next.
+    async fn keeps(&self, account: AccountId, email: &EmailAddress) -> Result<bool, ExecuteError> {
         let loaded = self.load_now::<Account>(&StreamId::Account(account)).await?;
-        let address = loaded.state.email.as_ref().and_then(|address| address.known());
-        Ok(loaded.state.phase == Phase::Confirmed
-            && address.is_some_and(|address| address.canonical() == email.canonical()))
+        Ok(loaded.state.keeps(email, loaded.now(self.runtime())))
     }
 
     /// Gives an address back, when the account holds it.
@@ -111,15 +118,11 @@ impl Engine {
         }
     }
 
-    /// What an account's events mean for its addresses and keys. They are on record; what fails here is
-    /// done again by whoever follows the log, or shown by `doctor`.
+    /// What an account's events mean for its addresses and keys. They are on record; an erasure that fails here is
+    /// shown by `doctor`, and an address that is not given back here is taken over by whoever confirms it next.
     pub(crate) async fn follow_up(&self, account: AccountId, before: &Account, events: &[Event], request: &Request) {
         for event in events {
             let done = match event {
-                Event::EmailChanged(_) => match before.email.as_ref().and_then(|address| address.known()) {
-                    Some(old) => self.release(old, account, RevocationReason::EmailChanged, request).await.map(drop),
-                    None => Ok(()),
-                },
                 Event::SignedIn(_) => match before.email.as_ref().and_then(|address| address.known()) {
                     Some(email) => self.remember_place(email, request).await,
                     None => Ok(()),
@@ -131,7 +134,39 @@ impl Engine {
                 tracing::error!(%error, account_id = %account, event = event.name(), "what follows an event failed");
             }
         }
+        if let Some(change) = before.address_changes.first()
+            && let Err(error) = self.give_back(account, before, events, request).await
+        {
+            tracing::error!(%error, account_id = %account, change = %change.id.0, "an address was not given back");
+        }
     }
+
+    /// Gives back what the account kept until now and keeps no longer.
+    async fn give_back(
+        &self,
+        account: AccountId,
+        before: &Account,
+        events: &[Event],
+        request: &Request,
+    ) -> Result<(), ExecuteError> {
+        for address in no_longer_kept(before, events, self.now()) {
+            self.release(&address, account, RevocationReason::EmailChanged, request).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The addresses that are over with the first event after the end of an undo, and with an undo itself.
+fn no_longer_kept(before: &Account, events: &[Event], now: Timestamp) -> Vec<EmailAddress> {
+    let is_undone = events.iter().any(|event| matches!(event, Event::EmailChangeUndone(_)));
+    let has_ended = |until| until <= now && before.last_event_at.is_none_or(|last| last < until);
+    if !is_undone && !before.address_changes.iter().any(|change| has_ended(change.undo_until)) {
+        return Vec::new();
+    }
+    let after = events.iter().fold(before.clone(), |state, event| state.evolve(event, now));
+    let kept = before.address_changes.iter().map(|change| &change.before.email).chain([&before.email]);
+    let known = kept.flatten().filter_map(|address| address.known());
+    known.filter(|address| !after.keeps(address, now)).cloned().collect()
 }
 
 async fn first_living<F>(hash: &str, state: impl Fn(StreamId) -> F) -> Result<StreamId, ExecuteError>

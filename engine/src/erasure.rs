@@ -7,6 +7,7 @@ use domain::{
     farewell::{Farewell, OrderFarewell},
     ids::{AccountId, CommandId, StreamId},
     state::{Account, Phase},
+    time::Timestamp,
     values::{Caller, EmailAddress, Origin},
 };
 use schemas::envelope::{Position, Version};
@@ -25,6 +26,14 @@ pub struct UnfinishedErasure {
     pub position: Position,
 }
 
+/// What an erased account leaves.
+struct Remains {
+    /// How it stood before.
+    last: Account,
+    /// The addresses that it ever had: those that an undo could have brought back are held too.
+    addresses: Vec<EmailAddress>,
+}
+
 impl Engine {
     /// Destroys the keys of an erased account and of its address, and forgets what was opened. Does nothing
     /// for an account that is not erased; may be repeated until it succeeds.
@@ -32,15 +41,9 @@ impl Engine {
     /// The account's own key goes last: until then the address can be read, so an interruption can be made good.
     pub async fn erase_after(&self, account: AccountId) -> Result<(), ExecuteError> {
         let stream = StreamId::Account(account);
-        let (is_erased, last) = self.last_state(&stream).await?;
-        if !is_erased {
-            return Ok(());
-        }
-        if let Some(address) = last.email.as_ref().and_then(|address| address.known()).cloned() {
-            // Nobody hears of an account at an address that never was its own.
-            if last.phase == Phase::Confirmed {
-                self.order_farewell(account, &address).await?;
-            }
+        let Some(Remains { last, addresses }) = self.remains(&stream).await? else { return Ok(()) };
+        self.order_farewell(account, &last).await?;
+        for address in addresses {
             let request = self.own_request()?;
             let claim = self.release(&address, account, RevocationReason::Erased, &request).await?;
             // Only a claim that was this account's: someone else may hold the address by now.
@@ -64,8 +67,8 @@ impl Engine {
         Ok(())
     }
 
-    async fn order_farewell(&self, account_id: AccountId, to: &EmailAddress) -> Result<(), ExecuteError> {
-        let command = OrderFarewell { account_id, to: to.clone() };
+    async fn order_farewell(&self, account_id: AccountId, last: &Account) -> Result<(), ExecuteError> {
+        let command = OrderFarewell { account_id, to: told(last, self.now()) };
         // Boxed: executing an account's command erases it, which executes a command.
         let executing =
             Box::pin(self.execute_on::<Farewell>(&StreamId::Farewell(account_id), &command, &self.own_request()?))
@@ -112,21 +115,25 @@ impl Engine {
         }
     }
 
-    /// Whether the account is erased, and how it stood before, as far as that can still be read.
-    async fn last_state(&self, stream: &StreamId) -> Result<(bool, Account), ExecuteError> {
+    /// What is left to be done of an erased account, as far as it can still be read; none where it is not erased.
+    async fn remains(&self, stream: &StreamId) -> Result<Option<Remains>, ExecuteError> {
         let key = self.keys().state_in_store(stream).await?;
         let key = if let KeyState::Open(key) = key { Some(key) } else { None };
-        let (mut state, mut after) = (Account::default(), Version::NONE);
+        let (mut last, mut addresses, mut after) = (Account::default(), Vec::new(), Version::NONE);
         loop {
             let page = self.log().read_stream(stream, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok((false, state)) };
-            after = last.version;
+            let Some(end) = page.last() else { return Ok(None) };
+            after = end.version;
             for stored in &page {
                 let event = codec::decode_event(stored, key.as_ref())?;
-                if matches!(event, Event::AccountErased(_)) {
-                    return Ok((true, state));
+                match &event {
+                    Event::AccountRegistered(event) => add(&mut addresses, event.email.known()),
+                    Event::AccountImported(event) => add(&mut addresses, event.email.known()),
+                    Event::EmailChanged(event) => add(&mut addresses, event.email.known()),
+                    Event::AccountErased(_) => return Ok(Some(Remains { last, addresses })),
+                    _ => {}
                 }
-                state = state.evolve(&event, codec::decode_metadata(stored, None)?.at);
+                last = last.evolve(&event, codec::decode_metadata(stored, None)?.at);
             }
         }
     }
@@ -144,4 +151,23 @@ impl Engine {
             trace_parent: None,
         })
     }
+}
+
+fn add(addresses: &mut Vec<EmailAddress>, address: Option<&EmailAddress>) {
+    if let Some(address) = address.filter(|address| !addresses.contains(address)) {
+        addresses.push(address.clone());
+    }
+}
+
+/// Who hears of the erasure: whoever may be the owner by now. Nobody hears of an account at an address that never was
+/// its own.
+fn told(last: &Account, now: Timestamp) -> Vec<EmailAddress> {
+    let mut addresses = Vec::new();
+    if last.phase == Phase::Confirmed {
+        let before = last.undoable(now).filter_map(|change| change.before.email.as_ref());
+        for address in last.email.iter().chain(before) {
+            add(&mut addresses, address.known());
+        }
+    }
+    addresses
 }

@@ -332,6 +332,7 @@ pub(crate) fn name(refusal: &Refusal) -> &'static str {
         Refusal::MethodLocked { .. } => "method_locked",
         Refusal::ResendTooSoon { .. } => "resend_too_soon",
         Refusal::RateLimited { .. } => "rate_limited",
+        Refusal::AddressIsNew { .. } => "address_is_new",
         Refusal::Unreadable => "unreadable",
         Refusal::AccountLocked => "account_locked",
     }

@@ -74,6 +74,10 @@ impl Engine {
                 };
                 question.answered(secret)
             }
+            Need::UndoSecret(question) => {
+                let secret = self.keys().key(stream).await?.map(|key| key.email_undo_secret(question.0));
+                question.answered(secret)
+            }
             Need::NextAccountNumber(question) => question.answered(self.next_number(request).await?),
             // Where that cannot be told the owner is: the code was right, and a notice too many harms nobody.
             Need::KnownNetwork(question) => {

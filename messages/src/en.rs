@@ -20,6 +20,8 @@ impl Words for English {
             Purpose::DisableMethod => "remove a sign-in method",
             Purpose::RegenerateRecoveryCodes => "make new recovery codes",
             Purpose::ChangeEmail => "change your email address",
+            Purpose::UndoEmailChange => "take back the change of your email address",
+            Purpose::UnfreezeChanges => "allow changes of your account again",
             Purpose::IssueAccessToken => "make an access token",
             Purpose::EraseAccount => "delete your account",
             Purpose::OpenSignIn => "sign in from where you are",
@@ -47,10 +49,15 @@ impl Words for English {
             | Purpose::ChangeEmail
             | Purpose::IssueAccessToken
             | Purpose::EraseAccount
+            | Purpose::UnfreezeChanges
             | Purpose::StepUp
             | Purpose::Open => {
                 "If this was not you, someone is signed in as you: do not share the code, change your password and \
                  end the sessions you do not know."
+            }
+            Purpose::UndoEmailChange => {
+                "If this was not you, someone reads the mails to your old address and knows your password: do not share \
+                 the code, and ask support for help."
             }
             Purpose::OpenSignIn => "If this was not you, ignore this mail: nobody signs in with this code alone.",
             Purpose::ResetPassword => {

@@ -150,6 +150,13 @@ impl DataKey {
         key
     }
 
+    /// The secret of the link that undoes a change of address: 256 bits that are in the mail to the old address and
+    /// nowhere else. `change` is the verification that proved the new one.
+    pub fn email_undo_secret(&self, change: VerificationId) -> TokenSecret {
+        let key = subkey(&self.0.key, "countersign/v1/email undo");
+        Secret::new(hmac_sha256(&key, change.0.as_bytes()))
+    }
+
     /// The random part of an enrollment's handle. It opens nothing that the credential which began the enrollment
     /// does not open; it tells enrollments apart.
     pub fn enrollment_handle(&self, enrollment: VerificationId) -> TokenSecret {

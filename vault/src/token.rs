@@ -1,4 +1,5 @@
-//! Bearer tokens: sessions, access tokens, verifications and API keys; and devices, whose tokens open nothing.
+//! Bearer tokens: sessions, access tokens, verifications, API keys and links that undo a change of address; and
+//! devices, whose tokens open nothing.
 //!
 //! `cs_session_` + base64url of 68 bytes without padding (91 characters):
 //!
@@ -34,11 +35,14 @@ pub enum TokenKind {
     ApiKey,
     /// A device that an account knows: it opens nothing.
     Device,
+    /// The link that undoes a change of address; its id is that of the verification which proved the new one.
+    EmailUndo,
 }
 
 impl TokenKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Session, Self::AccessToken, Self::Verification, Self::ApiKey, Self::Device];
+    pub const ALL: [Self; 6] =
+        [Self::Session, Self::AccessToken, Self::Verification, Self::ApiKey, Self::Device, Self::EmailUndo];
 
     /// What its tokens begin with.
     pub const fn prefix(self) -> &'static str {
@@ -48,6 +52,7 @@ impl TokenKind {
             Self::Verification => "cs_verify_",
             Self::ApiKey => "cs_key_",
             Self::Device => "cs_device_",
+            Self::EmailUndo => "cs_undo_",
         }
     }
 }

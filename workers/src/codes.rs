@@ -5,7 +5,6 @@ use domain::{
     delivery::{AttemptState, CodeOrder, Delivery, Order},
     ids::{AccountId, EventId, StreamId},
     secret::SecretText,
-    state::Phase,
     values::{Channel, EmailAddress, Purpose},
 };
 use engine::ExecuteError;
@@ -118,12 +117,10 @@ impl Codes {
         }
         let Ok(address) = EmailAddress::parse(to) else { return Ok(false) };
         let engine = &self.office.engine;
-        let Some(holder) = engine.account_of(&address).await?.filter(|holder| *holder != account_id) else {
+        let Some(holder) = engine.holder_of(&address).await?.filter(|holder| *holder != account_id) else {
             return Ok(false);
         };
-        let holder = engine.load(holder).await?.state;
-        let own = holder.email.as_ref().and_then(|email| email.known()).map(EmailAddress::canonical);
-        Ok(holder.phase == Phase::Confirmed && own == Some(address.canonical()))
+        Ok(engine.load(holder).await?.state.keeps(&address, engine.now()))
     }
 
     /// The action that an API client named for a `step_up`.

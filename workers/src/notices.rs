@@ -4,21 +4,23 @@
 use async_trait::async_trait;
 use domain::{
     delivery::Order,
-    events::Event,
+    events::{EmailChanged, Event},
     ids::{AccountId, StreamId},
     time::{Seconds, Timestamp},
     values::Channel,
 };
 use engine::ExecuteError;
 use event_store::codec;
-use messages::{Mail, Notice};
+use messages::{Mail, Notice, Undo};
 use schemas::envelope::{RecordedEvent, StoredEvent};
+use vault::{DataKey, Token, TokenKind};
 
 use crate::{
     gateway::{EmailMessage, Message, SmsMessage},
     jobs::{Handler, Job, Verdict},
     orders::noticed,
     sending::{Office, Send},
+    steps::farewell_order,
     tellings::{Recipient, Telling, tellings},
 };
 
@@ -55,27 +57,31 @@ impl Notices {
                 let before = self.office.engine.account_before(account, recorded.version).await?;
                 let until = recorded.metadata.at.plus(NOTICE_LIVES);
                 let mut verdict = Verdict::Done;
-                for telling in tellings(&recorded, &notice, &before) {
+                let undo = undo_of(&recorded.event, account, &key);
+                for telling in tellings(&recorded, &notice, undo, &before) {
                     verdict = verdict.and(self.tell(account, &recorded, &telling, until).await?);
                 }
                 Ok(verdict)
             }
-            StreamId::Farewell(account) => self.say_farewell(account, &recorded, notice).await,
+            StreamId::Farewell(account) => self.say_farewell(account, &recorded, &notice).await,
             _ => Ok(Verdict::Done),
         }
     }
 
-    /// The last mail to an erased account; whatever becomes of it, its address is forgotten with it.
+    /// The last mails to an erased account; whatever becomes of them, its addresses are forgotten with them.
     async fn say_farewell(
         &self,
         account: AccountId,
         recorded: &RecordedEvent,
-        notice: Notice,
+        notice: &Notice,
     ) -> Result<Verdict, ExecuteError> {
         let Event::FarewellOrdered(ordered) = &recorded.event else { return Ok(Verdict::Done) };
-        let Some(to) = ordered.to.known().cloned() else { return Ok(Verdict::Done) };
-        let telling = Telling { order: recorded.id, to: Recipient::Address(to), notice };
-        let verdict = self.tell(account, recorded, &telling, ordered.expires_at).await?;
+        let mut verdict = Verdict::Done;
+        for (number, to) in (0..).zip(ordered.addresses.iter().filter_map(|to| to.known())) {
+            let (order, to) = (farewell_order(recorded.id, number), Recipient::Address(to.clone()));
+            let telling = Telling { order, to, notice: notice.clone() };
+            verdict = verdict.and(self.tell(account, recorded, &telling, ordered.expires_at).await?);
+        }
         if !matches!(verdict, Verdict::Retry(_)) {
             self.office.engine.end_farewell(account).await?;
         }
@@ -133,4 +139,12 @@ impl Notices {
             }
         }
     }
+}
+
+/// The way back from a change of address, where there is one. Derived, never stored: the mail is the only place it is in.
+fn undo_of(event: &Event, account: AccountId, key: &DataKey) -> Option<Undo> {
+    let Event::EmailChanged(EmailChanged { verification_id, undo_until: Some(until), .. }) = event else { return None };
+    let secret = key.email_undo_secret(*verification_id);
+    let token = Token { kind: TokenKind::EmailUndo, stream: account.0, id: verification_id.0, secret };
+    Some(Undo { token: token.encode(), until: *until })
 }

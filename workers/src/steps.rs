@@ -41,6 +41,11 @@ pub(crate) fn text_order(order: EventId, method: MethodId) -> EventId {
     EventId(derive(order, "text to a number", method.0))
 }
 
+/// The orders of a farewell, one for each address.
+pub(crate) fn farewell_order(order: EventId, number: u32) -> EventId {
+    if number == 0 { order } else { EventId(derive(order, "farewell", number)) }
+}
+
 /// The command that notes an unfinished sign-in.
 pub(crate) fn unfinished(begun: EventId) -> CommandId {
     CommandId(derive(begun, "unfinished sign-in", 0))
@@ -77,6 +82,7 @@ mod tests {
             CommandId(text_order(order, MethodId(1)).0),
             CommandId(text_order(order, MethodId(2)).0),
             unfinished(order),
+            CommandId(farewell_order(order, 1).0),
         ];
         assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
         assert_eq!(ids[0], command_id(order, Step::Dispatched, 1));

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use domain::{
     decision::Decider,
-    events::Event,
+    events::{ChangesFrozen, ChangesUnfrozen, Event},
     ids::{EventId, MethodId},
+    personal::Personal,
     state::{Account, Device, Phase},
     values::{EmailAddress, PhoneNumber},
 };
-use messages::Notice;
+use messages::{Notice, Undo};
 use schemas::envelope::RecordedEvent;
 
 use crate::steps::{second_order, text_order};
@@ -35,8 +36,13 @@ pub(crate) enum Recipient {
     Number(PhoneNumber),
 }
 
-/// Who is told. Nobody hears of an account at an address that never was confirmed.
-pub(crate) fn tellings(recorded: &RecordedEvent, notice: &Notice, before: &Account) -> Vec<Telling> {
+/// Who is told. `undo` is the way back from a change of address: it goes to the old address and nowhere else. Nobody hears of an account at an address that never was confirmed.
+pub(crate) fn tellings(
+    recorded: &RecordedEvent,
+    notice: &Notice,
+    undo: Option<Undo>,
+    before: &Account,
+) -> Vec<Telling> {
     let (id, event) = (recorded.id, &recorded.event);
     let after = before.clone().evolve(event, recorded.metadata.at);
     // The next method is the primary one by itself once the primary one is removed, and the removal is told.
@@ -44,19 +50,25 @@ pub(crate) fn tellings(recorded: &RecordedEvent, notice: &Notice, before: &Accou
     if after.phase != Phase::Confirmed || goes_without_saying {
         return Vec::new();
     }
-    let mail = |order, account: &Account, notice| {
-        let to = account.email.as_ref()?.known()?.clone();
+    let mail = |order, to: Option<&Personal<EmailAddress>>, notice| {
+        let to = to?.known()?.clone();
         Some(Telling { order, to: Recipient::Address(to), notice })
     };
-    let mut all: Vec<Telling> = mail(id, &after, notice.clone()).into_iter().collect();
+    let mut all: Vec<Telling> = mail(id, after.email.as_ref(), notice.clone()).into_iter().collect();
     match event {
         Event::EmailChanged(_) => {
-            all.extend(mail(second_order(id), before, Notice::EmailChangedFrom { undo: None }));
+            all.extend(mail(second_order(id), before.email.as_ref(), Notice::EmailChangedFrom { undo }));
             all.extend(texts(id, numbers(before), notice));
         }
         Event::EmailChangeUndone(_) => {
-            all.extend(mail(second_order(id), before, Notice::EmailChangeUndoneFrom));
+            all.extend(mail(second_order(id), before.email.as_ref(), Notice::EmailChangeUndoneFrom));
             all.extend(texts(id, numbers(before).into_iter().chain(numbers(&after)).collect(), notice));
+        }
+        // Whoever has the old mailbox did that, or should know.
+        Event::ChangesFrozen(ChangesFrozen { change, .. }) | Event::ChangesUnfrozen(ChangesUnfrozen { change }) => {
+            let change = before.address_changes.iter().find(|known| known.id == *change);
+            let old = change.and_then(|change| change.before.email.as_ref());
+            all.extend(mail(second_order(id), old, notice.clone()));
         }
         Event::MethodDisabled(_) | Event::TwoFactorReset(_) => all.extend(texts(id, numbers(before), notice)),
         _ => {}

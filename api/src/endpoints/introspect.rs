@@ -93,7 +93,8 @@ fn told(bearer: Bearer) -> Option<Introspection> {
     let live = Introspection { active: true, account_id: Some(id), ..Introspection::default() };
     match bearer.caller {
         Caller::Session(session_id) => {
-            let session = state.session(session_id)?;
+            // One that may only enroll a method signs in nowhere.
+            let session = state.session(session_id).filter(|session| session.limited_by.is_none())?;
             Some(Introspection {
                 kind: Some("session"),
                 session_id: Some(session_id),

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod dev;
 pub(crate) mod devices;
 pub(crate) mod email;
+pub(crate) mod email_undos;
 pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod methods;

@@ -120,8 +120,8 @@ pub(crate) async fn authenticate(app: &AppState, token: &Token) -> Result<Option
             let key = app.api_key(ApiKeyId(token.id)).await?;
             return Ok(key.authenticate(&hash, now).map(|caller| Bearer { caller, own: None }));
         }
-        // It says whose wrong codes are counted where, and is nobody's credential.
-        TokenKind::Device => return Ok(None),
+        // The one says whose wrong codes are counted where, the other is for the calls of an undo: nobody's credential.
+        TokenKind::Device | TokenKind::EmailUndo => return Ok(None),
         TokenKind::Session => account::Presented::Session(SessionId(token.id)),
         TokenKind::AccessToken => account::Presented::AccessToken(AccessTokenId(token.id)),
         TokenKind::Verification => account::Presented::Verification(VerificationId(token.id)),

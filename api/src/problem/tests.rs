@@ -27,6 +27,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::MethodLocked { locked_until: Timestamp::EPOCH, retry_after: WAIT },
         Refusal::ResendTooSoon { retry_after: WAIT },
         Refusal::RateLimited { retry_after: WAIT },
+        Refusal::AddressIsNew { retry_after: WAIT },
         Refusal::Unreadable,
         Refusal::AccountLocked,
     ]
@@ -50,7 +51,7 @@ fn answer_to(refusal: &Refusal) -> (u16, &'static str) {
         Refusal::WrongCode { .. } => (422, "wrong_code"),
         Refusal::MethodLocked { .. } => (429, "method_locked"),
         Refusal::ResendTooSoon { .. } => (429, "resend_too_soon"),
-        Refusal::RateLimited { .. } => (429, "rate_limited"),
+        Refusal::RateLimited { .. } | Refusal::AddressIsNew { .. } => (429, "rate_limited"),
         Refusal::Unreadable => (503, "unavailable"),
         Refusal::AccountLocked => (403, "account_locked"),
     }

@@ -115,6 +115,10 @@ fn named(refusal: Refusal, state: &Account, tried: Tried, now: Timestamp) -> Ref
             let msg = format!("A limit is reached. Try again in {}.", spoken(retry_after.0));
             with_a_wait(tried.limited, msg, retry_after)
         }
+        Refusal::AddressIsNew { retry_after } => Refused::new(
+            Code::EmailNotVerified,
+            format!("Your email address is new: codes to it confirm nothing before {}.", now.plus(retry_after)),
+        ),
         Refusal::NoCodeSent => no_code_sent(tried),
         Refusal::Invalid { field, detail } => invalid(&field, &detail, state, tried),
     }

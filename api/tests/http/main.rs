@@ -8,6 +8,7 @@ mod bad_input;
 mod document;
 mod drop_in;
 mod edge;
+mod email_undos;
 mod ending_sessions;
 mod idempotency;
 mod proofs;

@@ -76,11 +76,26 @@ async fn support_unlocks_and_resets_with_a_reason() {
 
     let reset = format!("/v1/security/accounts/{}/reset", anna.account);
     anna.post(&reset).json(&reason).send().await.refuses(403, "forbidden");
-    server.post(&reset).bearer(&support).json(&reason).send().await.is(204);
+    let done = server.post(&reset).bearer(&support).json(&reason).send().await.is(200);
+    assert_eq!(done.json["needs_approval"], false);
     anna.get("/v1/accounts/me").send().await.refuses(401, "unauthenticated");
     let body = json!({"email": anna.email, "password": PASSWORD});
     let second = server.post("/v1/sign-in").json(&body).send().await.is(202);
-    assert_eq!(second.json["verification"]["methods"][0]["kind"], "email");
+    let methods = second.json["verification"]["methods"].as_array().unwrap();
+    assert_eq!(methods.iter().map(|method| method["kind"].clone()).collect::<Vec<_>>(), ["recovery_code"]);
+    let path = format!("/v1/verifications/{}/attempts", second.text_at("/verification/id"));
+    let attempt = json!({"method": "recovery_code", "code": done.text_at("/recovery_code")});
+    let token = second.text_at("/verification/token");
+    let signed_in = server.post(&path).bearer(&token).json(&attempt).send().await.is(200);
+    assert_eq!(signed_in.json["aal"], "aal1");
+    // The session enrolls, and is nothing to anybody else.
+    let session = signed_in.text_at("/session_token");
+    server.post("/v1/accounts/me/methods/totp").bearer(&session).json(&json!({})).send().await.is(201);
+    let check = json!({"purpose": "change_email"});
+    server.post("/v1/verifications").bearer(&session).json(&check).send().await.refuses(403, "forbidden");
+    let client = server.api_key(&[Scope::Introspect]).await;
+    let asked = server.post("/v1/introspect").bearer(&client).json(&json!({"token": session})).send().await.is(200);
+    assert_eq!(asked.json["active"], false);
     let nobody = "/v1/security/accounts/0192d3a0-0000-7000-8000-000000000001/reset";
     server.post(nobody).bearer(&support).json(&reason).send().await.refuses(404, "not_found");
 }

@@ -9,7 +9,7 @@ use crate::{
     outcome::{CodeSent, Outcome, Refusal},
     personal::Personal,
     secret::{Secret, SecretText},
-    state::{Device, Enrollment, IssuedCode, Progress, Verification},
+    state::{AddressChange, Device, Enrollment, IssuedCode, Progress, Verification},
     time::{Seconds, Timestamp},
     values::{Challenge, Channel, EmailAddress, EnteredCode, MethodKind, PhoneNumber, Purpose, is_separator},
 };
@@ -279,6 +279,29 @@ impl Rules<'_> {
             resend_after: self.now().plus(policy.resend_after),
             automatic,
         }
+    }
+
+    /// A code to a number of before a change of address, for its undo. What the account sent since does not count:
+    /// whoever took it must not be able to use that up.
+    pub(super) fn text_for_undo(&self, change: &AddressChange, method_id: Option<MethodId>) -> Ruling {
+        let id = self.method_of(MethodKind::Sms, method_id)?;
+        let Some(Device::Sms { phone_number: Personal::Known(number), .. }) =
+            self.state.methods.get(&id).map(|method| &method.device)
+        else {
+            return Err(Refusal::NotFound.into());
+        };
+        self.country_is_texted(number, "method_id")?;
+        let last = last_code(&change.codes, Channel::Sms, Some(id));
+        self.not_too_soon(last)?;
+        self.allowed(limits::text(&self.context.policy.limits, number, self.context.origin))?;
+        let challenge = Challenge {
+            verification_id: change.id,
+            purpose: Purpose::UndoEmailChange,
+            channel: Channel::Sms,
+            method_id: Some(id),
+            issue: 0,
+        };
+        Ok(self.order(challenge, last, &Recipient::Number(number, id)))
     }
 
     /// The code of a number that is being enrolled, the first time or again.

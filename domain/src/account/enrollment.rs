@@ -45,7 +45,7 @@ impl Rules<'_> {
     }
 
     pub(super) fn start_totp_enrollment(&self) -> Ruling {
-        let started_by = self.credential()?;
+        let started_by = self.credential_or_limited()?;
         self.confirmed()?;
         let email = self.email()?;
         self.room_for_an_enrollment()?;
@@ -71,7 +71,7 @@ impl Rules<'_> {
     }
 
     pub(super) fn start_sms_enrollment(&self, number: &PhoneNumber) -> Ruling {
-        let started_by = self.credential()?;
+        let started_by = self.credential_or_limited()?;
         self.confirmed()?;
         self.authorization(started_by)?;
         self.not_on_file(&Device::Sms {
@@ -108,7 +108,7 @@ impl Rules<'_> {
     }
 
     pub(super) fn resend_enrollment_code(&self, method_id: MethodId) -> Ruling {
-        let credential = self.credential()?;
+        let credential = self.credential_or_limited()?;
         self.confirmed()?;
         let enrollment = self.own_enrollment(method_id, credential)?;
         let Some(number) = enrolls_number(enrollment) else {
@@ -135,8 +135,13 @@ impl Rules<'_> {
         }
     }
 
-    /// The authorization to add one method: only for the credential that completed the check.
+    /// The authorization to add one method: only for the credential that completed the check. A session that was
+    /// begun with support's recovery code has no other way, and needs none.
     pub(super) fn authorization(&self, credential: Credential) -> Ruling<VerificationId> {
+        self.changes_are_possible()?;
+        if let Some(begun_by) = self.state.limited_by(credential) {
+            return Ok(begun_by);
+        }
         self.state
             .verifications
             .iter()
@@ -177,7 +182,7 @@ impl Rules<'_> {
         label: Option<&Label>,
         raises_session: bool,
     ) -> Ruling {
-        let credential = self.credential()?;
+        let credential = self.credential_or_limited()?;
         self.confirmed()?;
         let enrollment = self.own_enrollment(method_id, credential)?;
         if !self.is_live(enrollment) {

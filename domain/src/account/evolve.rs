@@ -5,8 +5,9 @@ use crate::{
     events::{CodeRejected, Event, ImportedMethod, VerificationStarted, VerificationSucceeded},
     ids::{MethodId, VerificationId},
     state::{
-        AccessToken, Account, Device, Enrollment, ImportedCodes, IssuedCode, KnownDevice, Lock, Method, Phase,
-        Progress, RecoveryCodes, RecoverySet, Send, Session, Tallies, Tally, Unlock, Verification,
+        AccessToken, Account, AddressChange, Device, Enrollment, Freeze, ImportedCodes, IssuedCode, KnownDevice, Lock,
+        Method, Phase, Progress, RecoveryCodes, RecoverySet, ResetRequest, Send, Session, Standing, SupportReset,
+        Tallies, Tally, Unlock, Verification,
     },
     time::{Seconds, Timestamp},
     values::{Aal, Amr, Challenge, Channel, Credential, FactorKind, Purpose},
@@ -55,6 +56,12 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             use_up(&mut state, e.verification_id, at);
         }
         Event::EmailChanged(e) => {
+            if let Some(undo_until) = e.undo_until {
+                let before = state.standing();
+                let (id, has_frozen, failures, codes) = (e.verification_id, false, 0, Vec::new());
+                state.address_changes.push(AddressChange { id, undo_until, before, has_frozen, failures, codes });
+            }
+            state.quiet_until = e.quiet_until;
             state.email = Some(e.email.clone());
             use_up(&mut state, Some(e.verification_id), at);
             forget_the_old_address(&mut state, at);
@@ -84,6 +91,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                     password_at: e.amr.contains(&Amr::Pwd).then_some(password_at),
                     factor_at: (e.aal == Aal::Aal2).then_some(at),
                     access_token_id: e.access_token_id,
+                    limited_by: e.verification_id.filter(|_| e.is_limited),
                 },
             );
             state.has_signed_in = true;
@@ -181,7 +189,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             if e.is_primary {
                 state.primary = Some(e.method_id);
             }
-            state.reset = false;
+            state.reset = None;
         }
         Event::MethodRelabelled(e) => {
             state.growth.changes.count(at);
@@ -215,9 +223,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             use_up(&mut state, e.verification_id, at);
         }
         Event::RecoveryCodeUsed(e) => {
-            if let Some(set) = state.recovery.as_mut().filter(|set| set.set == e.set)
-                && !set.used.contains(&e.index)
-            {
+            for set in state.recovery_sets_of(e.set).filter(|set| !set.used.contains(&e.index)) {
                 set.used.push(e.index);
             }
         }
@@ -225,7 +231,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             state.recovery = None;
             forget_imported_tries(&mut state);
         }
-        Event::TwoFactorReset(_) => {
+        Event::TwoFactorReset(e) => {
             state.methods.clear();
             state.primary = None;
             for enrollment in state.enrollments.values_mut() {
@@ -238,7 +244,20 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             state.tallies.known_devices = Tally::default();
             forget_imported_tries(&mut state);
             end_verifications(&mut state, at, |_| true);
-            state.reset = true;
+            state.reset = Some(SupportReset {
+                code: e.code.clone().map(|code| RecoverySet {
+                    set: 0,
+                    codes: RecoveryCodes::Ours(code),
+                    used: Vec::new(),
+                    count: 1,
+                    generated_at: at,
+                }),
+                code_expires_at: e.code_expires_at,
+            });
+            state.reset_requested = None;
+        }
+        Event::TwoFactorResetRequested(e) => {
+            state.reset_requested = Some(ResetRequest { by: e.by, expires_at: e.expires_at });
         }
         Event::AccountErased(_) => {
             let (id, number, registered_at) = (state.id, state.number, state.registered_at);
@@ -250,6 +269,10 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 session.token_hash = e.token_hash;
                 session.aal = e.aal;
                 session.amr.clone_from(&e.amr);
+                // Whoever proved a factor has the way back behind them; another password alone is no such proof.
+                if e.aal == Aal::Aal2 {
+                    session.limited_by = None;
+                }
                 // Without a verification it was the password that was shown.
                 match e.verification_id {
                     Some(_) => session.factor_at = Some(at),
@@ -269,6 +292,16 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 state.devices.remove(id);
             }
         }
+        Event::EmailChangeUndone(e) => undo(&mut state, e.change, at),
+        Event::ChangesFrozen(e) => {
+            if state.freeze.is_none_or(|freeze| freeze.until < e.until) {
+                state.freeze = Some(Freeze { change: e.change, until: e.until });
+            }
+            for change in state.address_changes.iter_mut().filter(|change| change.id == e.change) {
+                change.has_frozen = true;
+            }
+        }
+        Event::ChangesUnfrozen(_) => state.freeze = None,
         // Events of other streams, and those that views alone care for.
         Event::SendStarted(_)
         | Event::CodeDispatched(_)
@@ -284,11 +317,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         | Event::HistoryAccessed(_)
         | Event::FarewellOrdered(_)
         | Event::SessionsCutOff(_)
-        | Event::SessionsEnded(_)
-        | Event::TwoFactorResetRequested(_)
-        | Event::EmailChangeUndone(_)
-        | Event::ChangesFrozen(_)
-        | Event::ChangesUnfrozen(_) => {}
+        | Event::SessionsEnded(_) => {}
     }
     drop_old(&mut state, at);
     state
@@ -346,6 +375,13 @@ fn enroll(
 fn sent(state: &mut Account, challenge: Challenge, expires_at: Timestamp, resend_after: Timestamp, sent_at: Timestamp) {
     let code = IssuedCode { challenge, expires_at, resend_after, sent_at };
     let Challenge { verification_id, channel, method_id, issue, .. } = challenge;
+    if challenge.purpose == Purpose::UndoEmailChange {
+        for change in state.address_changes.iter_mut().filter(|change| change.id == verification_id) {
+            change.codes.retain(|known| (known.challenge.method_id, known.challenge.issue) != (method_id, issue));
+            change.codes.push(code);
+        }
+        return;
+    }
     if channel == Channel::Sms || challenge.purpose.counts_as_send_of_the_account() {
         state.sends.push(Send { at: code.sent_at, channel, method_id });
     }
@@ -385,7 +421,11 @@ fn rejected(state: &mut Account, e: &CodeRejected, at: Timestamp) {
         };
         *told = Some(at);
     }
-    if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
+    if e.purpose == Purpose::UndoEmailChange {
+        for change in state.address_changes.iter_mut().filter(|change| change.id == e.verification_id) {
+            change.failures = e.verification_failures;
+        }
+    } else if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
         if e.kind == FactorKind::RecoveryCode {
             verification.recovery_failures = e.verification_failures;
         } else {
@@ -406,8 +446,9 @@ fn rejected(state: &mut Account, e: &CodeRejected, at: Timestamp) {
 }
 
 fn succeeded(state: &mut Account, e: &VerificationSucceeded, at: Timestamp) {
-    let mut counts = true;
-    if let Some(verification) = state.verifications.get_mut(&e.verification_id) {
+    // What the link of an undo proved is of before: it says nothing about what was counted since.
+    let mut counts = e.purpose != Purpose::UndoEmailChange;
+    if counts && let Some(verification) = state.verifications.get_mut(&e.verification_id) {
         // The proof of an address alone says nothing about the account's factors.
         counts = verification.attempts.is_none() || matches!(verification.progress, Progress::HalfDone { .. });
         // One that was started without a purpose has that of the command which brought the code.
@@ -430,9 +471,12 @@ fn succeeded(state: &mut Account, e: &VerificationSucceeded, at: Timestamp) {
             tally.clear_cap();
         }
     }
-    if let Some(method) = e.method_id.and_then(|id| state.methods.get_mut(&id)) {
+    let Some(method_id) = e.method_id else { return };
+    if let Some(method) = state.methods.get_mut(&method_id) {
         method.last_used = Some(at);
-        if let (Device::Totp { last_step, .. }, Some(step)) = (&mut method.device, e.totp_step) {
+    }
+    for device in state.devices_of(method_id) {
+        if let (Device::Totp { last_step, .. }, Some(step)) = (device, e.totp_step) {
             *last_step = Some(last_step.map_or(step, |last| last.max(step)));
         }
     }
@@ -488,6 +532,32 @@ fn use_up_the_change_of_address(state: &mut Account, by: Option<Credential>, at:
     }
 }
 
+/// Everything that a sign-in is judged by is as it stood; all that was begun since is over, changes of before it stay.
+fn undo(state: &mut Account, change: VerificationId, at: Timestamp) {
+    let Some(first) = state.address_changes.iter().position(|known| known.id == change) else { return };
+    let Some(undone) = state.address_changes.drain(first..).next() else { return };
+    let Standing { email, password, methods, primary, two_factor_since, recovery, quiet_until, changes_wait_until } =
+        undone.before;
+    state.email = email;
+    state.password = password;
+    state.methods = methods;
+    state.primary = primary;
+    state.two_factor_since = two_factor_since;
+    state.recovery = recovery;
+    state.quiet_until = quiet_until;
+    state.changes_wait_until = changes_wait_until;
+    state.freeze = None;
+    (state.reset, state.reset_requested) = (None, None);
+    for enrollment in state.enrollments.values_mut() {
+        enrollment.ended = true;
+        enrollment.expires_at = enrollment.expires_at.min(at);
+    }
+    end_verifications(state, at, |_| true);
+    state.sessions.clear();
+    state.access_tokens.clear();
+    state.devices.clear();
+}
+
 fn imported_methods(state: &mut Account, methods: &[ImportedMethod], at: Timestamp) {
     for method in methods {
         let (id, device, label) = match method {
@@ -530,6 +600,7 @@ fn is_finished(verification: &Verification, now: Timestamp) -> bool {
 fn drop_old(state: &mut Account, now: Timestamp) {
     let old = |ended: Timestamp| now > ended.plus(KEPT);
     state.sends.retain(|send| !old(send.at));
+    state.address_changes.retain(|change| !old(change.undo_until));
     state.sends.drain(..state.sends.len().saturating_sub(SENDS_KEPT));
     state.enrollments.retain(|_, enrollment| !old(enrollment.expires_at));
     if state.enrollments.len() > 2 * FINISHED_KEPT {

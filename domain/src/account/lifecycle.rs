@@ -11,7 +11,7 @@ use crate::{
     outcome::{Outcome, Refusal},
     personal::Personal,
     state::Phase,
-    values::{Caller, Purpose},
+    values::{Caller, Purpose, Scope},
 };
 
 /// The shortest TOTP key that is taken over, in bits.
@@ -61,14 +61,23 @@ impl Rules<'_> {
         if matches!(self.state.phase, Phase::Absent | Phase::Erased) {
             return Err(Refusal::NotFound.into());
         }
-        let verification_id = if *self.context.caller == Caller::Operator {
+        let verification_id = if *self.context.caller == Caller::Operator || self.support_may_erase() {
             None
         } else {
             let credential = self.credential()?;
             self.confirmed()?;
+            // Whoever changed the address must not be able to end the week in which its owner takes it back.
+            if let Some(change) = self.state.undoable(self.now()).last() {
+                return Err(Refusal::RateLimited { retry_after: self.until(change.undo_until) }.into());
+            }
             Some(self.fresh(verification_id, Purpose::EraseAccount, credential)?)
         };
         Ok(Decision::accept(vec![AccountErased { verification_id }.into()], Outcome::Done))
+    }
+
+    /// In the week of an undo nobody else can erase the account for its owner; at any other time the owner does.
+    fn support_may_erase(&self) -> bool {
+        self.context.caller.has(Scope::SupportWrite) && self.state.undoable(self.now()).next().is_some()
     }
 }
 

@@ -45,6 +45,7 @@ impl Rules<'_> {
         purpose: Purpose,
         credential: Credential,
     ) -> Ruling<VerificationId> {
+        self.changes_are_possible()?;
         verification_id
             .filter(|id| {
                 self.state

@@ -25,6 +25,7 @@ mod sign_in;
 mod strangers;
 mod support;
 mod totp;
+mod undo;
 mod unfinished;
 mod verification;
 
@@ -74,6 +75,12 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
         Command::ChangeEmail { email, password, verification_id } => {
             rules.change_email(email, password.as_ref(), *verification_id)
         }
+        Command::UndoEmailChange { link, confirmation, password, factor } => {
+            rules.undo_email_change(link, confirmation, password, factor.as_ref())
+        }
+        Command::SendUndoCode { link, method_id } => rules.send_undo_code(link, *method_id),
+        Command::FreezeChanges { link } => rules.freeze_changes(link),
+        Command::UnfreezeChanges { verification_id } => rules.unfreeze_changes(*verification_id),
         Command::SetPassword { current, new } => rules.set_password(current.as_ref(), new),
         Command::RequestPasswordReset { verification_id } => rules.request_password_reset(*verification_id),
         Command::ResetPassword { verification_id, code, second_factor, new } => {

@@ -34,7 +34,7 @@ impl Rules<'_> {
     }
 
     pub(super) fn offer_totp_key(&self) -> Ruling {
-        let credential = self.credential()?;
+        let credential = self.credential_or_limited()?;
         self.confirmed()?;
         let account_name = self.email()?.as_str().to_owned();
         let mut random = [0; RANDOM];
@@ -52,7 +52,7 @@ impl Rules<'_> {
 
     /// The enrollment and the method together.
     pub(super) fn enable_offered_totp(&self, secret: &TotpSecret, code: &EnteredCode, label: Option<&Label>) -> Ruling {
-        let credential = self.credential()?;
+        let credential = self.credential_or_limited()?;
         self.confirmed()?;
         let authorization = self.authorization(credential)?;
         self.was_offered(secret, credential)?;

@@ -19,7 +19,7 @@ use crate::{
 
 impl Rules<'_> {
     pub(super) fn set_password(&self, current: Option<&SecretText>, new: &SecretText) -> Ruling {
-        let credential = self.owner()?;
+        let credential = self.owner_or_limited()?;
         self.confirmed()?;
         if self.state.two_factor_since.is_some() {
             self.strong_session()?;
@@ -61,6 +61,10 @@ impl Rules<'_> {
 
     pub(super) fn request_password_reset(&self, verification_id: VerificationId) -> Ruling {
         self.confirmed()?;
+        // To be answered as if there were no account: that its address is new is nobody's business.
+        if self.state.quiet_at(self.now()).is_some() {
+            return Err(Refusal::NotFound.into());
+        }
         if self.state.verifications.contains_key(&verification_id) {
             return Err(Refusal::Conflict.into());
         }
@@ -107,7 +111,8 @@ impl Rules<'_> {
         // must not be told apart from none.
         Self::password_length(new)?;
         self.not_guessed_soon(new, None)?;
-        let needs_second = self.state.two_factor_since.is_some();
+        // After support's reset the mailbox is never enough alone: the code that support handed over comes with it.
+        let needs_second = self.state.two_factor_since.is_some() || self.state.reset.is_some();
         let mut events = Vec::new();
         let mut half_done = verification.clone();
         let mut changes_wait_until = None;

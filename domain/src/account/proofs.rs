@@ -21,9 +21,15 @@ impl Account {
         if matches!(verification.progress, Progress::HalfDone { .. }) {
             return false;
         }
+        let is_quiet = self.quiet_at(now).is_some();
         match verification.purpose {
-            Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::ResetPassword | Purpose::OpenSignIn => true,
-            Purpose::Enroll => false,
+            Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::OpenSignIn | Purpose::UnfreezeChanges => true,
+            Purpose::ResetPassword => !is_quiet,
+            // A mailbox must not be able to name the next one.
+            Purpose::Enroll | Purpose::UndoEmailChange => false,
+            // After support's reset the mailbox is what is left to whoever took the rest.
+            _ if self.reset.is_some() => false,
+            purpose if is_quiet && purpose != Purpose::SignIn => false,
             _ if self.methods.is_empty() => true,
             Purpose::SignIn => policy.email_for_sign_in,
             Purpose::StepUp => policy.email_for_step_up,

@@ -93,6 +93,14 @@ impl Account {
         }
     }
 
+    /// What a session that may only enroll a method and set the password was begun with.
+    pub fn limited_by(&self, credential: Credential) -> Option<VerificationId> {
+        match credential {
+            Credential::Session(id) => self.sessions.get(&id)?.limited_by,
+            Credential::AccessToken(_) | Credential::ApiClient(_) => None,
+        }
+    }
+
     /// Who presents this token: a live session, access token or verification of this account. `last_used` is
     /// when the session was last seen, as kept beside the log; `cut_off` is that of the installation, and takes what
     /// an older credential began with it. Hashes are compared in constant time.
@@ -161,7 +169,9 @@ impl Account {
     /// Whether this credential may add a method now, from there.
     pub fn may_add_method(&self, credential: Credential, from: &Origin, policy: &Policy, now: Timestamp) -> bool {
         let mut checks = self.verifications.values().filter(|check| check.purpose == Purpose::AddMethod);
-        self.is_live(credential, now) && checks.any(|check| self.authorizes(check, credential, from, policy, now))
+        self.is_live(credential, now)
+            && (self.limited_by(credential).is_some()
+                || checks.any(|check| self.authorizes(check, credential, from, policy, now)))
     }
 
     /// The account at a glance; `None` when there is none.

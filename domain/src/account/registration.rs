@@ -11,8 +11,8 @@ use crate::{
     outcome::{Outcome, Refusal},
     personal::Personal,
     secret::{SecretText, TokenHash},
-    state::{Phase, Progress, Verification},
-    values::{Caller, Channel, Credential, EmailAddress, EnteredCode, FactorKind, Purpose, Scope},
+    state::{Device, Phase, Progress, Verification},
+    values::{Caller, Channel, Credential, EmailAddress, EnteredCode, FactorKind, PhoneNumber, Purpose, Scope},
 };
 
 impl Rules<'_> {
@@ -123,6 +123,10 @@ impl Rules<'_> {
     pub(super) fn verify_email(&self, code: &EnteredCode) -> Ruling {
         let (id, verification) = self.address_check_under_way()?;
         self.open(verification)?;
+        if verification.new_email.is_some() {
+            self.changes_are_possible()?;
+            self.room_for_an_address_change()?;
+        }
         let issued = self.valid_code(&verification.codes, Channel::Email, None)?;
         let entered = super::codes::digits(code, 6)?;
         let address = match &verification.new_email {
@@ -149,10 +153,10 @@ impl Rules<'_> {
                     EmailChanged {
                         email: email.clone(),
                         verification_id: id,
-                        old_email: None,
-                        phone_numbers: Vec::new(),
-                        quiet_until: None,
-                        undo_until: None,
+                        old_email: self.state.email.clone(),
+                        phone_numbers: self.numbers_on_file(),
+                        quiet_until: Some(self.now().plus(self.context.policy.new_address_quiet)),
+                        undo_until: Some(self.now().plus(self.context.policy.address_undo_lives)),
                     }
                     .into(),
                 );
@@ -199,6 +203,7 @@ impl Rules<'_> {
         self.confirmed()?;
         // The start of the new address's check uses it up.
         self.fresh(verification_id, Purpose::ChangeEmail, Credential::Session(session))?;
+        self.room_for_an_address_change()?;
         if self.email()?.canonical() == email.canonical() {
             return Err(invalid("email", "is the address of this account already").into());
         }
@@ -216,6 +221,27 @@ impl Rules<'_> {
         let outcome = Outcome::CodeSent(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after));
         let started = self.address_check(id, Purpose::ConfirmNewEmail, Some(email), by, expires_at);
         Ok(Decision::accept(vec![started.into(), issued.into()], outcome))
+    }
+
+    /// What can be undone is kept, so it is bounded.
+    fn room_for_an_address_change(&self) -> Ruling<()> {
+        let mut ends = self.state.undoable(self.now()).map(|change| change.undo_until);
+        let first = ends.next();
+        match first {
+            Some(first) if ends.count() + 1 >= self.context.policy.undoable_address_changes.max(1) as usize => {
+                Err(Refusal::RateLimited { retry_after: self.until(first) }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The numbers whose owner is told by text.
+    pub(super) fn numbers_on_file(&self) -> Vec<Personal<PhoneNumber>> {
+        let numbers = self.state.methods.values().filter_map(|method| match &method.device {
+            Device::Sms { phone_number, .. } => Some(phone_number.clone()),
+            Device::Totp { .. } => None,
+        });
+        numbers.collect()
     }
 
     /// So that state stays small: a bounded number of verifications wait at a time.

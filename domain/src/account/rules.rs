@@ -60,6 +60,16 @@ impl Rules<'_> {
     /// The credential the caller acts with: a live session or access token of this account, or an API
     /// client that may write accounts.
     pub(super) fn credential(&self) -> Ruling<Credential> {
+        let credential = self.credential_or_limited()?;
+        if self.state.limited_by(credential).is_some() {
+            return Err(Refusal::Forbidden.into());
+        }
+        Ok(credential)
+    }
+
+    /// The same for the few things that a session begun with support's recovery code may do too: enroll a method,
+    /// set the password, sign out.
+    pub(super) fn credential_or_limited(&self) -> Ruling<Credential> {
         match self.context.caller {
             Caller::Session(id) if self.credential_lives(Credential::Session(*id)) => Ok(Credential::Session(*id)),
             Caller::AccessToken(id) if self.credential_lives(Credential::AccessToken(*id)) => {
@@ -76,6 +86,23 @@ impl Rules<'_> {
         match self.credential()? {
             Credential::ApiClient(_) => Err(Refusal::Forbidden.into()),
             own => Ok(own),
+        }
+    }
+
+    /// As [`Self::owner`], a limited session included.
+    pub(super) fn owner_or_limited(&self) -> Ruling<Credential> {
+        match self.credential_or_limited()? {
+            Credential::ApiClient(_) => Err(Refusal::Forbidden.into()),
+            own => Ok(own),
+        }
+    }
+
+    /// Whether a change of factors, address or tokens is possible at all: not while the holder of an undo's link has
+    /// stopped them.
+    pub(super) fn changes_are_possible(&self) -> Ruling<()> {
+        match self.state.frozen_at(self.now()) {
+            Some(freeze) => Err(Refusal::RateLimited { retry_after: self.until(freeze.until) }.into()),
+            None => Ok(()),
         }
     }
 

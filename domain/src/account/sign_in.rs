@@ -33,7 +33,7 @@ impl Rules<'_> {
             _ => return Err(Refusal::WrongCredentials.into()),
         };
         self.confirmed()?;
-        if self.state.two_factor_since.is_none() && !self.state.reset {
+        if self.state.two_factor_since.is_none() && self.state.reset.is_none() {
             self.may_sign_in_again()?;
             let (events, session) = self.new_session(&first_factor, None, None, started_by)?;
             return Ok(Decision::accept(events, Outcome::SignedIn(session)));
@@ -66,7 +66,10 @@ impl Rules<'_> {
             Some(Credential::Session(_)) | None => (None, None),
         };
         let mut amr = first_factor.to_vec();
+        // Support's code opens the way back and nothing else.
+        let is_limited = self.state.reset.is_some();
         let aal = match second {
+            _ if is_limited => Aal::Aal1,
             None | Some(FactorKind::Email) => Aal::Aal1,
             Some(FactorKind::Totp | FactorKind::Sms | FactorKind::RecoveryCode) => Aal::Aal2,
         };
@@ -77,7 +80,7 @@ impl Rules<'_> {
         let policy = self.context.policy;
         let session_id = SessionId(self.context.entropy.uuid(self.now(), "session"));
         let secret = self.context.entropy.token("session");
-        let lives_until = self.now().plus(policy.session_lives);
+        let lives_until = self.now().plus(if is_limited { policy.limited_session_lives } else { policy.session_lives });
         let token = access_token_id.and_then(|id| self.state.access_tokens.get(&id));
         let expires_at = token.map_or(lives_until, |token| lives_until.min(token.expires_at));
         let mut events = self.make_room_for_a_session();
@@ -92,7 +95,7 @@ impl Rules<'_> {
                 verification_id,
                 api_key_id,
                 access_token_id,
-                is_limited: false,
+                is_limited,
                 is_new_place: self.is_new_place(started_by)?,
             }
             .into(),
@@ -143,7 +146,7 @@ impl Rules<'_> {
     }
 
     pub(super) fn sign_out(&self) -> Ruling {
-        match self.owner()? {
+        match self.owner_or_limited()? {
             Credential::Session(session_id) => {
                 Ok(Decision::accept(vec![SignedOut { session_id }.into()], Outcome::Done))
             }

@@ -3,7 +3,11 @@
 use super::rules::Rules;
 use crate::{
     decision::{Decision, Ruling},
-    events::{Event, MethodUnlocked, RevocationReason, SessionsEnded, TwoFactorDisabled, TwoFactorReset},
+    events::{
+        Event, MethodUnlocked, RevocationReason, SessionsEnded, TwoFactorDisabled, TwoFactorReset,
+        TwoFactorResetRequested,
+    },
+    evidence::NewRecoveryCodes,
     ids::ApiKeyId,
     outcome::{Outcome, Refusal},
     personal::Personal,
@@ -38,18 +42,10 @@ impl Rules<'_> {
         if kinds.is_empty() && !cap_lifted {
             return Ok(Decision::accept(Vec::new(), Outcome::Done));
         }
-        let by = self.support_person();
+        let by = self.supporter();
         self.may_unlock(by)?;
         let unlocked = MethodUnlocked { kinds, cap_lifted, reason: Personal::Known(reason.clone()), by };
         Ok(Decision::accept(vec![unlocked.into()], Outcome::Done))
-    }
-
-    /// The API client that a support person acts through; none for an operator.
-    fn support_person(&self) -> Option<ApiKeyId> {
-        match self.context.caller {
-            Caller::ApiClient(id, _) => Some(*id),
-            _ => None,
-        }
     }
 
     /// Whoever is signed in is out, known devices are strangers'; factors and password stay.
@@ -60,7 +56,7 @@ impl Rules<'_> {
         if ended.is_empty() {
             return Ok(Decision::accept(ended, Outcome::Done));
         }
-        let why = SessionsEnded { reason: Personal::Known(reason.clone()), by: self.support_person() };
+        let why = SessionsEnded { reason: Personal::Known(reason.clone()), by: self.supporter() };
         let events = [Event::from(why)].into_iter().chain(ended).collect();
         Ok(Decision::accept(events, Outcome::Done))
     }
@@ -76,26 +72,58 @@ impl Rules<'_> {
         }
     }
 
-    /// Removes methods and codes, ends all sessions and access tokens, clears the cap of known devices. Until a method is
-    /// enabled again, signing in needs the password and an email code.
+    /// Removes methods and codes, ends all sessions and access tokens, clears the cap of known devices. The person comes
+    /// back with the one recovery code that this makes, beside the password or the mailed code of a reset.
     pub(super) fn reset_two_factor(&self, reason: &FreeText) -> Ruling {
         self.support()?;
         self.confirmed()?;
-        let method_ids = self.state.methods.keys().copied().collect();
+        if let Some(requested) = self.reset_to_be_approved(reason)? {
+            return Ok(requested);
+        }
+        let fresh = self.answer(NewRecoveryCodes { count: 1 })?.clone();
+        let recovery_code = fresh.codes.into_iter().next().ok_or(Refusal::Conflict)?;
+        let expires_at = self.now().plus(self.context.policy.reset_code_lives);
         let mut events: Vec<Event> = vec![
             TwoFactorReset {
                 reason: Personal::Known(reason.clone()),
-                method_ids,
-                code: None,
-                code_expires_at: None,
-                by: None,
-                phone_numbers: Vec::new(),
+                method_ids: self.state.methods.keys().copied().collect(),
+                code: Some(Personal::Known(fresh.hashes)),
+                code_expires_at: Some(expires_at),
+                by: self.supporter(),
+                phone_numbers: self.numbers_on_file(),
             }
             .into(),
         ];
         events.extend(self.state.two_factor_since.map(|_| Event::from(TwoFactorDisabled {})));
         events.extend(self.recovery_codes_revoked(RevocationReason::Reset));
         events.extend(self.end_all_others(None, RevocationReason::Reset));
-        Ok(Decision::accept(events, Outcome::Done))
+        Ok(Decision::accept(events, Outcome::TwoFactorReset { recovery_code, expires_at }))
+    }
+
+    /// Where policy asks for two, the first one's wish; none once another one approves. Who has a shell on the server
+    /// needs nobody.
+    fn reset_to_be_approved(&self, reason: &FreeText) -> Ruling<Option<Decision>> {
+        let by = self.supporter();
+        if self.context.policy.reset_approvers < 2 || by.is_none() {
+            return Ok(None);
+        }
+        match self.state.reset_requested.filter(|request| self.now() < request.expires_at) {
+            Some(request) if request.by != by => Ok(None),
+            Some(_) => Err(Refusal::Conflict.into()),
+            None => {
+                let expires_at = self.now().plus(self.context.policy.reset_request_lives);
+                let reason = Personal::Known(reason.clone());
+                let requested = TwoFactorResetRequested { reason, by, expires_at };
+                Ok(Some(Decision::accept(vec![requested.into()], Outcome::TwoFactorResetRequested { expires_at })))
+            }
+        }
+    }
+
+    /// The API client of the support person; none for an operator.
+    fn supporter(&self) -> Option<ApiKeyId> {
+        match self.context.caller {
+            Caller::ApiClient(id, _) => Some(*id),
+            _ => None,
+        }
     }
 }

@@ -43,11 +43,13 @@ impl Rules<'_> {
             | Purpose::ChangeEmail
             | Purpose::IssueAccessToken
             | Purpose::EraseAccount
+            | Purpose::UnfreezeChanges
             | Purpose::StepUp => {}
             Purpose::ConfirmEmail
             | Purpose::ConfirmNewEmail
             | Purpose::Enroll
             | Purpose::ResetPassword
+            | Purpose::UndoEmailChange
             | Purpose::OpenSignIn
             | Purpose::Open => {
                 return Err(invalid("purpose", "has a call of its own").into());
@@ -120,6 +122,7 @@ impl Rules<'_> {
         let mut sent = None;
         if started.purpose == Purpose::AddMethod && self.state.methods.is_empty() {
             let email = self.email()?;
+            self.mailbox_counts()?;
             self.not_locked(FactorKind::Email, self.side(started.started_by))?;
             self.account_may_send()?;
             self.allowed(limits::mail(&self.context.policy.limits, self.context.origin))?;
@@ -133,6 +136,17 @@ impl Rules<'_> {
         let view = self.state.view_of(id, &verification, side, self.context.policy, self.now());
         let outcome = StartedVerification { verification: view, secret, sent };
         Ok(Decision::accept(events, Outcome::VerificationStarted(outcome)))
+    }
+
+    /// The mailbox can prove more than a sign-in now.
+    fn mailbox_counts(&self) -> Ruling<()> {
+        if self.state.reset.is_some() {
+            return Err(Refusal::Forbidden.into());
+        }
+        match self.state.quiet_at(self.now()) {
+            Some(until) => Err(Refusal::AddressIsNew { retry_after: self.until(until) }.into()),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn email_offered(&self, verification: &Verification) -> bool {
@@ -230,7 +244,7 @@ impl Account {
             });
         }
         if verification.offers_methods()
-            && self.recovery.as_ref().is_some_and(|set| set.remaining() > 0)
+            && self.recovery_codes_at(now).is_some()
             && !self.recovery_codes_suspended(side, policy)
         {
             offers.push(OfferedMethod {
@@ -273,10 +287,14 @@ impl crate::state::Device {
 }
 
 impl Verification {
-    /// Whether the methods on file and the recovery codes may complete it: all but the checks of an address.
+    /// Whether the methods on file and the recovery codes may complete it: all but the checks of a mailbox.
     pub(super) fn offers_methods(&self) -> bool {
         match self.purpose {
-            Purpose::ConfirmEmail | Purpose::ConfirmNewEmail | Purpose::OpenSignIn | Purpose::Enroll => false,
+            Purpose::ConfirmEmail
+            | Purpose::ConfirmNewEmail
+            | Purpose::OpenSignIn
+            | Purpose::UnfreezeChanges
+            | Purpose::Enroll => false,
             Purpose::ResetPassword => matches!(self.progress, Progress::HalfDone { .. }),
             _ => true,
         }

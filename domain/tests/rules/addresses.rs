@@ -67,10 +67,10 @@ fn the_code_changes_the_address_and_ends_other_sessions_and_access_tokens() {
     let changed = EmailChanged {
         email: Personal::Known(new_email()),
         verification_id: CHECK,
-        old_email: None,
+        old_email: Some(Personal::Known(email())),
         phone_numbers: vec![],
-        quiet_until: None,
-        undo_until: None,
+        quiet_until: Some(after(Seconds::hours(24))),
+        undo_until: Some(after(Seconds::days(7))),
     };
     let ended = SessionRevoked { session_ids: vec![OTHER_SESSION], reason: RevocationReason::EmailChanged };
     let tokens =
@@ -200,6 +200,6 @@ fn what_was_mailed_to_the_old_address_is_dead() {
 
 #[test]
 fn without_a_change_under_way_there_is_nothing_to_confirm() {
-    given(an_account()).by(SIGNED_IN).when(confirm("123456")).refused(Refusal::Conflict);
+    authorized_to_change(an_account()).when(confirm("123456")).refused(Refusal::Conflict);
     nothing_yet().when(confirm("123456")).refused(Refusal::NotFound);
 }

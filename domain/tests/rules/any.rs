@@ -94,6 +94,8 @@ impl Any {
             Purpose::IssueAccessToken,
             Purpose::EraseAccount,
             Purpose::ResetPassword,
+            Purpose::UndoEmailChange,
+            Purpose::UnfreezeChanges,
             Purpose::OpenSignIn,
             Purpose::StepUp,
             Purpose::Open,
@@ -404,7 +406,9 @@ impl Any {
             .into(),
             // Rare, or little would be left to look at.
             35 if self.below(10) == 0 => AccountErased { verification_id: self.option(Self::verification) }.into(),
-            36 if self.bool() => FarewellOrdered { account_id: ACCOUNT, to: self.personal(email), expires_at }.into(),
+            36 if self.bool() => {
+                FarewellOrdered { account_id: ACCOUNT, addresses: vec![self.personal(email)], expires_at }.into()
+            }
             35 | 36 => RetentionApplied { before: expires_at }.into(),
             37 => EmailClaimed { account_id: self.personal(ACCOUNT) }.into(),
             38 if self.bool() => NumbersReserved { first: AccountNumber(self.count()), count: self.count() }.into(),
@@ -440,6 +444,9 @@ impl Any {
                 change: verification_id,
                 email: self.personal(email),
                 kind: self.option(Self::kind),
+                methods: Vec::new(),
+                two_factor_since: None,
+                recovery_codes: None,
             }
             .into(),
             47 if self.bool() => SessionsEnded { reason: self.personal(free), by: self.option(|_| KEY) }.into(),

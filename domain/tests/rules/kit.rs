@@ -9,12 +9,12 @@ use domain::{
     entropy::Entropy,
     events::{Event, RecoveryCodeHash, RecoveryCodeHashes},
     evidence::{Claim, Evidence, Fact, FreshRecoveryCodes, Need, Question},
-    ids::AccountNumber,
+    ids::{AccountNumber, VerificationId},
     inquiry::{self, NeverEnough},
     limits::{Charge, LimitName},
     outcome::{Outcome, Refusal},
     policy::Policy,
-    secret::{Secret, to_hex},
+    secret::{Secret, TokenSecret, to_hex},
     state::Account,
     time::{Seconds, Timestamp},
     values::{Caller, Challenge, EnteredCode, Origin, PasswordHash, TotpSecret, normalize_recovery_code},
@@ -54,6 +54,10 @@ pub fn password_hash(password: &str) -> PasswordHash {
 pub fn recovery_hash(salt: &str, code: &str) -> RecoveryCodeHash {
     let code = normalize_recovery_code(code).unwrap();
     domain::secret::TokenHash(Sha256::digest(format!("{salt}{}", code.expose())).into())
+}
+/// What only the mail to the old address knows.
+pub fn undo_secret(change: VerificationId) -> TokenSecret {
+    Secret::new(Sha256::digest(format!("undo {change}")).into())
 }
 /// The codes of one set, in clear, and their hashes.
 pub fn recovery_codes(salt: &str, count: u32) -> (Vec<String>, RecoveryCodeHashes) {
@@ -244,6 +248,10 @@ impl<D: Decider> Scene<D> {
                 let tag = Sha256::digest(format!("{question:?}"));
                 let key = [&question.random[..], &question.ends.to_be_bytes(), &tag[..12]].concat();
                 question.answered(TotpSecret::new(key))
+            }
+            Need::UndoSecret(question) => {
+                let secret = undo_secret(question.0);
+                question.answered(Some(secret))
             }
             Need::NextAccountNumber(question) => question.answered(AccountNumber(7)),
             Need::AddressClaim(question) => question.answered(self.claim),

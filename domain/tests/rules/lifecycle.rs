@@ -7,6 +7,7 @@ use domain::{
     ids::{MethodId, VerificationId},
     outcome::{Outcome, Refusal},
     personal::Personal,
+    secret::Secret,
     state::Account,
     time::Seconds,
     values::*,
@@ -16,6 +17,12 @@ use crate::{event_of, histories::*, kit::*};
 
 fn reset() -> Command {
     Command::ResetTwoFactor { reason: text("lost phone, showed passport") }
+}
+/// After it, with the code that support hands over.
+fn reset_with_its_code() -> (Scene<Account>, String) {
+    let told = in_trouble().when(reset());
+    let Outcome::TwoFactorReset { recovery_code, .. } = told.outcome() else { panic!("not reset") };
+    (told.next(), recovery_code.expose().clone())
 }
 /// Both methods, another session and a token; some wrong codes, up to the cap.
 fn in_trouble() -> Scene<Account> {
@@ -35,14 +42,19 @@ fn a_support_reset_removes_everything_with_a_reason() {
     let before = in_trouble().state;
     let told = in_trouble().when(reset());
     let reason = RevocationReason::Reset;
-    let told = told.then([
+    let given = event_of!(told, TwoFactorReset);
+    let (codes, hashes) = recovery_codes("salt 0", 1);
+    assert_eq!(given.code, Some(Personal::Known(hashes)));
+    let recovery_code = Secret::new(codes[0].clone());
+    let expires_at = after(Seconds::hours(72));
+    let told = told.telling(&Outcome::TwoFactorReset { recovery_code, expires_at }).then([
         TwoFactorReset {
             reason: Personal::Known(text("lost phone, showed passport")),
             method_ids: vec![MethodId(1), MethodId(2)],
-            code: None,
-            code_expires_at: None,
-            by: None,
-            phone_numbers: vec![],
+            code: given.code,
+            code_expires_at: Some(expires_at),
+            by: Some(KEY),
+            phone_numbers: vec![Personal::Known(number(NUMBER))],
         }
         .into(),
         TwoFactorDisabled {}.into(),
@@ -71,32 +83,25 @@ fn a_support_reset_ends_what_was_under_way() {
 }
 
 #[test]
-fn after_a_reset_signing_in_takes_the_password_and_an_email_code_until_a_method_is_enabled() {
-    let unlock = Command::UnlockMethod { kind: None, reason: text("called us") };
-    let scene = in_trouble().when(unlock).accepted().next().when(reset()).next().by(Caller::Anonymous);
-    let told = scene.when(sign_in(PASSWORD)).then_named(&["VerificationStarted"]);
+fn after_a_reset_signing_in_takes_the_password_and_the_code_of_support_until_a_method_is_enabled() {
+    let (scene, code) = reset_with_its_code();
+    let told = scene.by(Caller::Anonymous).when(sign_in(PASSWORD)).then_named(&["VerificationStarted"]);
     let id = event_of!(told, VerificationStarted).verification_id;
     let Outcome::VerificationStarted(shown) = told.outcome() else { panic!("not started") };
-    assert_eq!(shown.verification.methods.iter().map(|m| m.kind).collect::<Vec<_>>(), [FactorKind::Email]);
-    let scene = told.next().by(Caller::Verification(id)).when(send(id, Channel::Email)).accepted().next();
-    let mail = challenge(id, Purpose::SignIn, Channel::Email, None);
-    let told = scene.when(submit_sent(mail)).accepted();
+    assert_eq!(shown.verification.methods.iter().map(|m| m.kind).collect::<Vec<_>>(), [FactorKind::RecoveryCode]);
+    let scene = told.next().by(Caller::Verification(id));
+    scene.clone().when(send(id, Channel::Email)).refused_for("channel");
+    let told = scene.when(submit(id, FactorKind::RecoveryCode, &code)).accepted();
     let signed_in = event_of!(told, SignedIn);
-    assert_eq!((signed_in.aal, signed_in.amr), (Aal::Aal1, vec![Amr::Pwd, Amr::Email]));
-    // The first method again: the mail is sent by itself.
+    assert_eq!((signed_in.aal, signed_in.amr), (Aal::Aal1, vec![Amr::Pwd, Amr::RecoveryCode]));
+    assert_eq!((signed_in.is_limited, signed_in.expires_at), (true, after(Seconds::hours(1))));
+    // The first method again: neither a mail nor a verification is needed.
     let owner = Credential::Session(signed_in.session_id);
     let scene = told.next().by(Caller::Session(signed_in.session_id));
-    let told = scene.when(start(Purpose::AddMethod)).then_named(&["VerificationStarted", "CodeIssued"]);
-    let scene = told.next().then_at(
-        START,
-        [
-            started(THIRD_CHECK, Purpose::AddMethod, Some(owner)).into(),
-            completed(THIRD_CHECK, Purpose::AddMethod, START),
-            totp_enrolling(4, owner),
-        ],
-    );
+    let scene = scene.then_at(START, [totp_enrolling(4, owner)]);
     let scene = scene.when(enable(4, &code_at(4, START))).accepted().next();
-    assert!(!scene.state.reset);
+    assert_eq!(scene.state.reset, None);
+    scene.clone().when(start(Purpose::DisableMethod)).accepted();
     let gone = MethodDisabled { method_id: MethodId(4), kind: MethodKind::Totp, verification_id: THIRD_CHECK };
     let scene = scene.then_at(START, [gone.into(), TwoFactorDisabled {}.into()]).by(Caller::Anonymous);
     scene.when(sign_in(PASSWORD)).then_named(&["SignedIn"]);

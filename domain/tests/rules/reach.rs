@@ -14,7 +14,7 @@ fn the_stories_reach_far_enough() {
     let mut runner = TestRunner::deterministic();
     let mut names: BTreeMap<&'static str, u32> = BTreeMap::new();
     let mut told: BTreeMap<&'static str, [u32; 2]> = BTreeMap::new();
-    for _ in 0..150 {
+    for _ in 0..220 {
         let policy = policy().new_tree(&mut runner).unwrap().current();
         let steps = prop::collection::vec(step(), 120).new_tree(&mut runner).unwrap().current();
         let mut world = World::new(policy);

@@ -135,11 +135,14 @@ fn a_first_sign_in_and_one_of_an_api_client_have_nothing_to_compare_with() {
 
 #[test]
 fn the_notice_of_an_erasure_is_ordered_once_and_lives_a_day() {
-    let order = || OrderFarewell { account_id: ACCOUNT, to: email() };
+    let order = || OrderFarewell { account_id: ACCOUNT, to: vec![email(), new_email()] };
     let expires_at = after(Seconds::hours(24));
-    let ordered = FarewellOrdered { account_id: ACCOUNT, to: Personal::Known(email()), expires_at };
+    let addresses = vec![Personal::Known(email()), Personal::Known(new_email())];
+    let ordered = FarewellOrdered { account_id: ACCOUNT, addresses, expires_at };
     let told = given_on::<Farewell>([]).by(Caller::Worker).when(order()).then([ordered.into()]);
     told.next().at(after(Seconds::days(9))).when(order()).then([]).telling(&Outcome::Done);
+    let nobody = OrderFarewell { account_id: ACCOUNT, to: Vec::new() };
+    given_on::<Farewell>([]).by(Caller::Worker).when(nobody).then([]);
     for caller in [SIGNED_IN, support(), Caller::Anonymous] {
         given_on::<Farewell>([]).by(caller).when(order()).refused(Refusal::Forbidden);
     }

@@ -1,5 +1,5 @@
 use domain::{
-    commands::Command,
+    commands::{Command, UndoLink},
     events::Event,
     ids::{AccountId, SessionId, StreamId},
     outcome::{Outcome, Refusal},
@@ -146,32 +146,96 @@ async fn of_two_hundred_parallel_guesses_exactly_the_allowed_number_is_judged() 
     assert_eq!(names, ["CodeRejected", "CodeRejected", "CodeRejected", "MethodLocked"]);
 }
 
+/// The owner's session asks for another address, as far as the code that confirms it.
+async fn changed(fixture: &Fixture, account: AccountId, session: SessionId, to: &str) -> Result<Outcome, Refusal> {
+    let request = fixture.request(Caller::Session(session));
+    let execute = async |command| fixture.engine.execute(account, command, &request).await.unwrap().outcome;
+    let purpose = Purpose::ChangeEmail;
+    let started = execute(Command::StartVerification { purpose, action: None, target: None, password: None }).await;
+    let Outcome::VerificationStarted(started) = started.unwrap() else { panic!("not started") };
+    let verification_id = started.verification.id;
+    let send = Command::SendCode { verification_id, channel: Channel::Email, method_id: None };
+    execute(send).await.unwrap();
+    let code = mailed_code(fixture, account).await;
+    let kind = Some(domain::values::FactorKind::Email);
+    execute(Command::SubmitCode { verification_id, kind, method_id: None, code }).await.unwrap();
+    let (email, password) = (email(to), Some(Secret::new(PASSWORD.to_owned())));
+    execute(Command::ChangeEmail { email, password, verification_id: Some(verification_id) }).await.unwrap();
+    let code = mailed_code(fixture, account).await;
+    execute(Command::VerifyEmail { code }).await
+}
+
 #[tokio::test]
-async fn a_changed_address_gives_the_old_one_back() {
+async fn a_changed_address_is_kept_for_a_week_and_signs_nobody_in() {
     let fixture = Fixture::start().await;
     let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
     let session = signed_in(&fixture, "ada@example.com", PASSWORD).await;
-    let request = fixture.request(Caller::Session(session));
-    let carried = async |command| fixture.engine.execute(account, command, &request).await.unwrap().outcome.unwrap();
-    let purpose = Purpose::ChangeEmail;
-    let start = Command::StartVerification { purpose, action: None, target: None, password: None };
-    let Outcome::VerificationStarted(started) = carried(start).await else { panic!("not started") };
-    let verification_id = started.verification.id;
-    carried(Command::SendCode { verification_id, channel: Channel::Email, method_id: None }).await;
-    let code = mailed_code(&fixture, account).await;
-    carried(Command::SubmitCode { verification_id, kind: None, method_id: None, code }).await;
-    let change = Command::ChangeEmail {
-        email: email("lovelace@example.com"),
-        password: Some(Secret::new(PASSWORD.to_owned())),
-        verification_id: Some(verification_id),
-    };
-    fixture.engine.execute(account, change, &request).await.unwrap().outcome.unwrap();
-    let code = mailed_code(&fixture, account).await;
-    fixture.engine.execute(account, Command::VerifyEmail { code }, &request).await.unwrap().outcome.unwrap();
+    changed(&fixture, account, session, "lovelace@example.com").await.unwrap();
     assert_eq!(fixture.engine.account_of(&email("lovelace@example.com")).await.unwrap(), Some(account));
     assert_eq!(fixture.engine.account_of(&email("ada@example.com")).await.unwrap(), None);
+    let password = || Secret::new(PASSWORD.to_owned());
+    let request = fixture.request(Caller::Anonymous);
+    let (_, executed) = fixture.engine.sign_in(&email("ada@example.com"), password(), &request).await.unwrap();
+    assert_eq!(executed.outcome, Err(Refusal::WrongCredentials));
+    fixture.clock.advance(Seconds(7 * 86_400 - 60));
     let other = registered(&fixture, "ada@example.com").await;
+    assert_eq!(confirm(&fixture, other).await, Err(Refusal::WrongCode { fail_count: 1, locked_until: None }));
+    // Nothing was done to give it back: whoever confirms it next has it.
+    fixture.clock.advance(Seconds(120));
     confirm(&fixture, other).await.unwrap();
+    assert_eq!(fixture.engine.account_of(&email("ada@example.com")).await.unwrap(), Some(other));
+}
+
+#[tokio::test]
+async fn with_the_first_event_after_the_week_the_old_address_is_given_back() {
+    let fixture = Fixture::start().await;
+    let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
+    let session = signed_in(&fixture, "ada@example.com", PASSWORD).await;
+    changed(&fixture, account, session, "lovelace@example.com").await.unwrap();
+    assert_eq!(fixture.engine.holder_of(&email("ada@example.com")).await.unwrap(), Some(account));
+    fixture.clock.advance(Seconds::days(7));
+    signed_in(&fixture, "lovelace@example.com", PASSWORD).await;
+    assert_eq!(fixture.engine.holder_of(&email("ada@example.com")).await.unwrap(), None);
+    assert_eq!(fixture.engine.holder_of(&email("lovelace@example.com")).await.unwrap(), Some(account));
+}
+
+#[tokio::test]
+async fn an_undo_gives_back_the_address_that_was_new() {
+    let fixture = Fixture::start().await;
+    let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
+    let session = signed_in(&fixture, "ada@example.com", PASSWORD).await;
+    changed(&fixture, account, session, "lovelace@example.com").await.unwrap();
+    let change = fixture.engine.load(account).await.unwrap().state.address_changes[0].id;
+    let key = fixture.keys.key(&StreamId::Account(account)).await.unwrap().unwrap();
+    let undo = |secret| Command::UndoEmailChange {
+        link: UndoLink { change, secret },
+        confirmation: email("ada@example.com"),
+        password: Secret::new(PASSWORD.to_owned()),
+        factor: None,
+    };
+    let request = fixture.request(Caller::Anonymous);
+    let told = fixture.engine.execute(account, undo(Secret::new([7; 32])), &request).await.unwrap();
+    assert_eq!(told.outcome, Err(Refusal::Unauthenticated));
+    fixture.engine.execute(account, undo(key.email_undo_secret(change)), &request).await.unwrap().outcome.unwrap();
+    assert_eq!(fixture.engine.account_of(&email("ada@example.com")).await.unwrap(), Some(account));
+    assert_eq!(fixture.engine.holder_of(&email("lovelace@example.com")).await.unwrap(), None);
+    signed_in(&fixture, "ada@example.com", PASSWORD).await;
+}
+
+#[tokio::test]
+async fn an_erasure_gives_back_the_address_that_was_kept() {
+    let fixture = Fixture::start().await;
+    let account = fixture.confirmed_account("ada@example.com", PASSWORD).await;
+    let session = signed_in(&fixture, "ada@example.com", PASSWORD).await;
+    changed(&fixture, account, session, "lovelace@example.com").await.unwrap();
+    let request = fixture.request(Caller::Operator);
+    let erase = Command::EraseAccount { verification_id: None };
+    fixture.engine.execute(account, erase, &request).await.unwrap().outcome.unwrap();
+    for address in ["ada@example.com", "lovelace@example.com"] {
+        assert_eq!(fixture.engine.holder_of(&email(address)).await.unwrap(), None, "{address}");
+        let next = registered(&fixture, address).await;
+        confirm(&fixture, next).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -115,7 +115,8 @@ pub(super) fn happened(notice: &Notice, issuer: &str) -> String {
         ),
         Notice::TwoFactorReset { reason } => format!(
             "Support removed all second factors and recovery codes from your account and ended all its sessions.{} \
-             Until you set up a second factor again, signing in takes your password and what support told you to use.",
+             Until you set up a second factor again, signing in takes your password and the recovery code that \
+             support hands to you.",
             because(reason.as_deref())
         ),
         Notice::PasswordChanged => {
@@ -218,8 +219,8 @@ pub(super) fn unasked(notice: &Notice, issuer: &str) -> String {
 /// What the holder of the old address can do.
 fn way_back(undo: &Undo, issuer: &str) -> String {
     format!(
-        "Until {} you can take the change back. It needs this token, your password of before and, if you had them, a \
-         sign-in method or a recovery code of before:\n\n    {}\n\nWithout those the token can still stop all changes to \
+        "Until {} you can take the change back. It needs this token, this address, your password of before and, if you had \
+         them, a sign-in method or a recovery code of before:\n\n    {}\n\nWithout those the token can still stop all changes to \
          the account for a while. Keep it to yourself: enter it where you sign in to {issuer}, or in the application \
          that speaks to it (POST /v1/email-undos).",
         moment(undo.until),

@@ -1,7 +1,7 @@
 //! `account_methods`: an account's current methods, and the locks of their kinds.
 
 use domain::{
-    events::{Event, ImportedMethod},
+    events::{Event, ImportedMethod, RestoredMethod},
     ids::{AccountId, MethodId},
     personal::Personal,
     time::Timestamp,
@@ -68,6 +68,10 @@ const PUT: &str = "INSERT INTO account_methods{shadow}
     (account_id, method_id, kind, label_box, phone_masked, country, is_primary, enabled_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (account_id, method_id) DO NOTHING";
+const RESTORE: &str = "INSERT INTO account_methods{shadow}
+    (account_id, method_id, kind, label_box, phone_masked, country, is_primary, enabled_at, last_used_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (account_id, method_id) DO NOTHING";
 const ENABLE: &str = "UPDATE account_methods{shadow}
     SET enabled_at = $1, label_box = $2, is_primary = $3, expires_at = NULL
     WHERE account_id = $4 AND method_id = $5";
@@ -131,6 +135,9 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
         Event::AccountImported(e) => {
             e.methods.iter().enumerate().map(|(i, m)| imported(account, m, i == 0, at)).collect()
         }
+        Event::EmailChangeUndone(e) => std::iter::once(change(REMOVE_ALL, [account.into()]))
+            .chain(e.methods.iter().map(|method| restored(account, method)))
+            .collect(),
         // Failures of enrollments and of address checks count toward no lock.
         Event::CodeRejected(e) if e.kind_failures > 0 => {
             vec![
@@ -187,6 +194,24 @@ fn prune(account: AccountId, at: Timestamp) -> Change {
 
 fn primary(account: AccountId, method: MethodId) -> Change {
     change(SET_PRIMARY, [method.into(), account.into()])
+}
+
+fn restored(account: AccountId, method: &RestoredMethod) -> Change {
+    let phone = method.phone_number.as_ref().and_then(|number| number.known());
+    change(
+        RESTORE,
+        [
+            account.into(),
+            method.method_id.into(),
+            kind_name(method.kind).into(),
+            sealed_label(&method.label),
+            phone.map(domain::values::PhoneNumber::masked).into(),
+            method.country.as_ref().map(|country| country.0.clone()).into(),
+            method.is_primary.into(),
+            method.created_at.into(),
+            method.last_used.into(),
+        ],
+    )
 }
 
 fn imported(account: AccountId, method: &ImportedMethod, is_primary: bool, at: Timestamp) -> Change {

@@ -113,6 +113,9 @@ const RESET: &str = "UPDATE accounts{shadow} SET reset_at = $1, two_factor_since
         sms_methods = 0, recovery_codes = 0, failures = 0, account_locked_at = NULL, totp_locked_until = NULL,
         sms_locked_until = NULL, email_locked_until = NULL, clock_drift_steps = NULL
     WHERE account_id = $2";
+const RESTORED: &str = "UPDATE accounts{shadow} SET two_factor_since = $1, totp_methods = $2, sms_methods = $3,
+        recovery_codes = $4, reset_at = NULL
+    WHERE account_id = $5";
 const ORDERED: &str = "UPDATE accounts{shadow} SET last_order_id = $1 WHERE account_id = $2";
 const SENT: &str = "UPDATE accounts{shadow} SET delivery_failed_at = NULL
     WHERE last_order_id = $1 AND delivery_failed_at IS NOT NULL";
@@ -144,6 +147,13 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
         Event::AccountRegistered(_) | Event::AccountImported(_) => vec![registered(account, &recorded.event, at)],
         Event::EmailVerified(_) => vec![change(CONFIRMED, [id()])],
         Event::EmailChanged(e) => vec![change(ADDRESS, [masked(&e.email), searched(&e.email), id()])],
+        Event::EmailChangeUndone(e) => {
+            let totp = e.methods.iter().filter(|method| method.kind == MethodKind::Totp).count() as u64;
+            let sms = e.methods.len() as u64 - totp;
+            let codes = e.recovery_codes.map_or(0, |codes| codes.remaining);
+            let restored = [e.two_factor_since.into(), totp.into(), sms.into(), codes.into(), id()];
+            vec![change(ADDRESS, [masked(&e.email), searched(&e.email), id()]), change(RESTORED, restored)]
+        }
         Event::SignedIn(e) => vec![change(SIGNED_IN, [at.into(), aal_name(e.aal).into(), id()])],
         Event::PasswordRejected(e) => vec![change(PASSWORD_REJECTED, [e.count.into(), at.into(), id()])],
         Event::TwoFactorEnabled(_) => vec![change(TWO_FACTOR_ON, [at.into(), id()])],

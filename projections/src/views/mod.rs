@@ -41,7 +41,7 @@ fn account_of(event: &RecordedEvent) -> Option<AccountId> {
 /// Whether a success says something about the account's factors: the mail that a forgotten password begins
 /// with proves an address alone.
 const fn counts(e: &VerificationSucceeded) -> bool {
-    !matches!((e.purpose, e.kind), (Purpose::ResetPassword, FactorKind::Email))
+    !matches!((e.purpose, e.kind), (Purpose::ResetPassword, FactorKind::Email) | (Purpose::UndoEmailChange, _))
 }
 
 /// Whether a view keeps something personal of an event (masked, sealed or hashed), so that it must be opened
@@ -52,6 +52,7 @@ pub(crate) const fn keeps_personal(event: &Event) -> bool {
         Event::AccountRegistered(_)
             | Event::AccountImported(_)
             | Event::EmailChanged(_)
+            | Event::EmailChangeUndone(_)
             | Event::SmsEnrollmentStarted(_)
             | Event::MethodEnabled(_)
             | Event::MethodRelabelled(_)

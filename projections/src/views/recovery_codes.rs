@@ -52,6 +52,13 @@ const NEW_SET: &str =
     VALUES ($1, $2, $3, $4, $4)
     ON CONFLICT (account_id) DO UPDATE SET set_number = excluded.set_number, generated_at = excluded.generated_at,
         code_count = excluded.code_count, remaining = excluded.remaining";
+const FORGET_OTHER_USES: &str = "DELETE FROM recovery_code_uses{shadow} WHERE account_id = $1 AND NOT EXISTS
+    (SELECT 1 FROM recovery_code_sets{shadow} WHERE account_id = $1 AND set_number = $2)";
+const RESTORED_SET: &str =
+    "INSERT INTO recovery_code_sets{shadow} (account_id, set_number, generated_at, code_count, remaining)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (account_id) DO UPDATE SET set_number = excluded.set_number, generated_at = excluded.generated_at,
+        code_count = excluded.code_count, remaining = excluded.remaining";
 const REMAINING: &str =
     "UPDATE recovery_code_sets{shadow} SET remaining = $1 WHERE account_id = $2 AND set_number = $3";
 const USED: &str = "INSERT INTO recovery_code_uses{shadow} (account_id, code_index, used_at) VALUES ($1, $2, $3)
@@ -68,6 +75,23 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
             change(REMAINING, [e.remaining.into(), account.into(), e.set.into()]),
             change(USED, [account.into(), e.index.into(), at.into()]),
         ],
+        Event::EmailChangeUndone(e) => match &e.recovery_codes {
+            // When each code of an earlier set was used was forgotten with it.
+            Some(codes) => vec![
+                change(FORGET_OTHER_USES, [account.into(), codes.set.into()]),
+                change(
+                    RESTORED_SET,
+                    [
+                        account.into(),
+                        codes.set.into(),
+                        codes.generated_at.into(),
+                        codes.count.into(),
+                        codes.remaining.into(),
+                    ],
+                ),
+            ],
+            None => forget(account),
+        },
         Event::RecoveryCodesRevoked(_) | Event::TwoFactorReset(_) | Event::AccountErased(_) => forget(account),
         _ => Vec::new(),
     }

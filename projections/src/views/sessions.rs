@@ -144,7 +144,7 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
         Event::AccessTokenRevoked(e) => {
             e.access_token_ids.iter().map(|id| change(TOKEN_ENDED, [(*id).into(), account.into()])).collect()
         }
-        Event::TwoFactorReset(_) | Event::AccountErased(_) => {
+        Event::TwoFactorReset(_) | Event::EmailChangeUndone(_) | Event::AccountErased(_) => {
             vec![change(ALL_SESSIONS_ENDED, [account.into()]), change(ALL_TOKENS_ENDED, [account.into()])]
         }
         _ => Vec::new(),

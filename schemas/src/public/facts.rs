@@ -69,11 +69,11 @@ told! {
     PasswordSet { verification_id, changes_wait_until } but not { password };
     PasswordRejected { count };
     EmailChanged { verification_id, quiet_until, undo_until } but not { email, old_email, phone_numbers };
-    EmailChangeUndone { change, kind } but not { email };
+    EmailChangeUndone { change, kind, two_factor_since } but not { email, methods, recovery_codes };
     ChangesFrozen { change, until };
     ChangesUnfrozen { change };
     AccountErased { verification_id };
-    FarewellOrdered { account_id, expires_at } but not { to };
+    FarewellOrdered { account_id, expires_at } but not { addresses };
 
     SignedIn {
         session_id, aal, amr, expires_at, idle_timeout, verification_id, api_key_id, access_token_id, is_limited,

@@ -4,17 +4,18 @@ use domain::{
     events::{
         AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountRegistered, AskedWith, ChangesFrozen,
         ChangesUnfrozen, DeviceForgotten, DeviceRemembered, EmailChangeUndone, EmailChanged, EmailVerified, Event,
-        PasswordRejected, PasswordSet, RecoveryCodeHashes, RetentionApplied, RevocationReason, SessionRenewed,
-        SessionRevoked, SessionsCutOff, SessionsEnded, SignInUnfinished, SignedIn, SignedOut, TwoFactorDisabled,
-        TwoFactorEnabled, TwoFactorReset, TwoFactorResetRequested, VerificationStarted, VerificationSucceeded,
+        PasswordRejected, PasswordSet, RecoveryCodeHashes, RestoredCodes, RestoredMethod, RetentionApplied,
+        RevocationReason, SessionRenewed, SessionRevoked, SessionsCutOff, SessionsEnded, SignInUnfinished, SignedIn,
+        SignedOut, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, TwoFactorResetRequested, VerificationStarted,
+        VerificationSucceeded,
     },
     ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, DeviceId, MethodId, SessionId, VerificationId},
     personal::Personal,
     time::Seconds,
-    values::{Aal, Amr, Credential, FactorKind, InvalidValue, Purpose, Side},
+    values::{Aal, Amr, Credential, FactorKind, InvalidValue, MethodKind, Purpose, Side},
 };
 
-use super::{at, email, free, hash, password, phone, uuid};
+use super::{at, email, free, hash, label, password, phone, uuid};
 
 pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
     let mut events = sessions()?;
@@ -159,7 +160,24 @@ fn changes() -> Result<Vec<Event>, InvalidValue> {
             undo_until: Some(at(7 * 24 * 60)),
         }
         .into(),
-        EmailChangeUndone { change: verification_id, email: email()?, kind: Some(FactorKind::Totp) }.into(),
+        EmailChangeUndone {
+            change: verification_id,
+            email: email()?,
+            kind: Some(FactorKind::Totp),
+            methods: vec![RestoredMethod {
+                method_id: MethodId(2),
+                kind: MethodKind::Sms,
+                label: label("Phone at work")?,
+                phone_number: Some(Personal::Known(phone()?)),
+                country: Some(phone()?.country()),
+                is_primary: true,
+                created_at: at(-60),
+                last_used: Some(at(-5)),
+            }],
+            two_factor_since: Some(at(-60)),
+            recovery_codes: Some(RestoredCodes { set: 1, count: 10, remaining: 9, generated_at: at(-60) }),
+        }
+        .into(),
         ChangesFrozen { change: verification_id, until: at(24 * 60) }.into(),
         ChangesUnfrozen { change: verification_id }.into(),
         AccountErased { verification_id: Some(verification_id) }.into(),

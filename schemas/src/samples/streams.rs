@@ -39,7 +39,8 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
         SendOutcomeUnknown { provider, attempt: 1 }.into(),
         EmailClaimed { account_id: Personal::Known(AccountId(uuid(0x01))) }.into(),
         EmailReleased { reason: RevocationReason::EmailChanged }.into(),
-        FarewellOrdered { account_id: AccountId(uuid(0x01)), to: email()?, expires_at: at(24 * 60) }.into(),
+        FarewellOrdered { account_id: AccountId(uuid(0x01)), addresses: vec![email()?], expires_at: at(24 * 60) }
+            .into(),
         NumbersReserved { first: AccountNumber(101), count: 50 }.into(),
         ApiKeyIssued {
             api_key_id: ApiKeyId(uuid(0x40)),

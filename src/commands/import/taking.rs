@@ -148,12 +148,7 @@ async fn against(opened: &Opened, import: &AccountImport) -> Result<Option<Told>
     let account = import.account_id;
     let phase = phase(opened, account).await?;
     let is_free = phase == Phase::Absent
-        && opened
-            .engine
-            .account_of(&import.email)
-            .await
-            .map_err(Failure::other)?
-            .is_none_or(|holder| holder == account);
+        && opened.engine.holder_of(&import.email).await.map_err(Failure::other)?.is_none_or(|holder| holder == account);
     Ok((!is_free).then(|| stands_against(account, phase)))
 }
 

@@ -153,3 +153,14 @@ proptest! {
         prop_assert!(key().open(&[b"a"], &bytes).is_err());
     }
 }
+
+#[test]
+fn the_secret_of_an_undo_never_changes() {
+    let id = "0197a0b1-c2d3-7e4f-8a9b-0c1d2e3f4a5b".parse().unwrap();
+    let secret = key().email_undo_secret(VerificationId(id));
+    assert_eq!(
+        domain::secret::to_hex(secret.expose()),
+        "429e1a7793aa4d0399cea1b911991a9b38aaa0bcf58ea8bece7360329079e8bc"
+    );
+    assert_ne!(secret, key().enrollment_handle(VerificationId(id)));
+}

@@ -6,7 +6,7 @@ use crate::support::{NUMBER, World, fresh, gateway::Answer};
 use domain::{
     events::*,
     ids::{AccessTokenId, AccountId, ApiKeyId, MethodId, SessionId, StreamId, VerificationId},
-    personal::Personal::Known,
+    personal::Personal::{Erased, Known},
     secret::TokenHash,
     time::{Seconds, Timestamp},
     values::{
@@ -16,6 +16,7 @@ use domain::{
 };
 use event_store::{keys::KeyState, port::Checkpoints, testing::eventually};
 use schemas::envelope::{Position, Version};
+use vault::{Token, TokenKind};
 use workers::{Gateways, Role, orders};
 
 fn verification() -> VerificationId {
@@ -400,6 +401,76 @@ fn address_changed(to: &str) -> Event {
 }
 
 #[tokio::test]
+async fn the_way_back_is_mailed_to_the_old_address_alone_and_is_of_this_change() {
+    let world = World::new().await;
+    let account = with_numbers(&world).await;
+    let stream = StreamId::Account(account);
+    let change = verification();
+    let changed = EmailChanged {
+        undo_until: Some(world.now().plus(Seconds::days(7))),
+        verification_id: change,
+        ..match address_changed("mallory@example.org") {
+            Event::EmailChanged(event) => event,
+            other => panic!("{other:?}"),
+        }
+    };
+    let frozen = ChangesFrozen { change, until: world.now().plus(Seconds::hours(24)) };
+    let last = world.append(&stream, vec![changed.into(), frozen.into()]).await[0];
+    let running = world.run(&[Role::Notices], world.willing());
+    world.finished(Role::Notices, last).await;
+    running.stop().await;
+
+    let given = world.given();
+    let with_token: Vec<_> = given.iter().filter(|given| given.body.contains("cs_undo_")).collect();
+    assert_eq!(with_token.iter().map(|given| given.to.as_str()).collect::<Vec<_>>(), ["ada@example.com"]);
+    let token = with_token[0].body.lines().find_map(|line| line.strip_prefix("    cs_undo_")).unwrap();
+    let token = Token::parse(&format!("cs_undo_{token}")).unwrap();
+    let key = world.engine.keys().key(&stream).await.unwrap().unwrap();
+    assert_eq!((token.kind, token.stream, token.id), (TokenKind::EmailUndo, account.0, change.0));
+    assert_eq!(token.secret, key.email_undo_secret(change));
+    let told_of_the_stop = given.iter().filter(|given| given.body.contains("stop changes"));
+    let mut told: Vec<_> = told_of_the_stop.map(|given| given.to.as_str()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["ada@example.com", "mallory@example.org"]);
+}
+
+#[tokio::test]
+async fn an_undone_change_of_address_is_told_to_both_addresses_and_to_all_numbers() {
+    let world = World::new().await;
+    let account = with_numbers(&world).await;
+    let stream = StreamId::Account(account);
+    let change = verification();
+    let changed = EmailChanged {
+        undo_until: Some(world.now().plus(Seconds::days(7))),
+        verification_id: change,
+        ..match address_changed("mallory@example.org") {
+            Event::EmailChanged(event) => event,
+            other => panic!("{other:?}"),
+        }
+    };
+    world.append(&stream, vec![changed.into(), disabled(MethodId(2), MethodKind::Sms)]).await;
+    let undone = EmailChangeUndone {
+        change,
+        email: Known(EmailAddress::parse("ada@example.com").unwrap()),
+        kind: None,
+        methods: vec![],
+        two_factor_since: None,
+        recovery_codes: None,
+    };
+    let texts = texted(&world, account, vec![undone.into()]).await;
+    let texts: Vec<_> = texts.into_iter().filter(|(_, text)| text.contains("was undone")).collect();
+    assert_eq!(told_by_text(&texts, "The change of your email address was undone"), [NUMBER, OTHER_NUMBER]);
+    let mut mails: Vec<_> = world
+        .given()
+        .into_iter()
+        .filter(|given| given.channel == Channel::Email && given.body.contains("undone"))
+        .map(|given| (given.to, given.body.contains("not the account's any more")))
+        .collect();
+    mails.sort();
+    assert_eq!(mails, [("ada@example.com".to_owned(), false), ("mallory@example.org".to_owned(), true)]);
+}
+
+#[tokio::test]
 async fn a_notice_goes_to_the_address_of_then_whatever_became_of_the_account_since() {
     let world = World::new().await;
     let account = world.account("ada@example.com").await;
@@ -535,7 +606,7 @@ async fn the_owner_of_an_erased_account_is_told_at_the_address_that_goes_with_it
     assert!(given[2].body.contains("Your account was deleted"), "{}", given[2].body);
     let history = world.engine.history(&farewell, Version::NONE, 10).await.unwrap();
     let Event::FarewellOrdered(ordered) = &history[0].event else { panic!("{history:?}") };
-    assert_eq!((history.len(), ordered.to.known()), (1, None), "nobody reads the address any more");
+    assert_eq!((history.len(), &ordered.addresses[..]), (1, &[Erased][..]), "nobody reads the address any more");
 
     world.lose_checkpoints().await;
     world.engine.erase_after(account).await.unwrap();

@@ -6,12 +6,13 @@ use domain::{commands::Command, outcome::Outcome};
 use crate::{
     endpoint::{About, Access, Kind},
     extract::{Incoming, Nothing, OnAccount},
-    problem::Problem,
+    problem::{Code, Problem},
     shapes::{Answer, told},
     state::App,
 };
 
-pub(crate) const ABOUT: About = About { access: Access::Account, kind: Kind::Authorized, problems: &[] };
+pub(crate) const ABOUT: About =
+    About { access: Access::Account, kind: Kind::Authorized, problems: &[Code::RateLimited] };
 
 /// Erase an account
 ///

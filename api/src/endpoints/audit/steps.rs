@@ -163,7 +163,7 @@ impl StateShape {
             has_password: account.password.is_some(),
             two_factor_enabled: account.two_factor_since.is_some(),
             two_factor_since: account.two_factor_since,
-            reset_by_support: account.reset,
+            reset_by_support: account.reset.is_some(),
             methods: account
                 .methods
                 .iter()

@@ -32,7 +32,9 @@ pub(crate) struct Request {
 
 /// Change the address
 ///
-/// Needs a verification for `change_email`. Confirm the new one with `POST /v1/accounts/{account}/email/verify`.
+/// Needs a completed verification for `change_email`, and uses it up. Confirm the new address with
+/// `POST /v1/accounts/{account}/email/verify`; the change can be undone from the old one for 7 days, and for 24 hours
+/// a code to the new one proves nothing but a sign-in.
 #[utoipa::path(put, path = "/v1/accounts/{account}/email", operation_id = "change_email", tag = "accounts",
     request_body = Request, responses((status = 202, description = "The code is sent.", body = CodeSentShape)))]
 pub(crate) async fn handler(

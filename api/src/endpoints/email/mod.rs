@@ -2,4 +2,5 @@
 
 pub(crate) mod change;
 pub(crate) mod resend;
+pub(crate) mod unfreeze;
 pub(crate) mod verify;

@@ -23,6 +23,7 @@ pub(crate) const ABOUT: About = About {
         Code::RateLimited,
         Code::Conflict,
         Code::NotFound,
+        Code::Forbidden,
     ],
 };
 

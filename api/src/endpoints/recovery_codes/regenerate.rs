@@ -12,7 +12,8 @@ use crate::{
     state::App,
 };
 
-pub(crate) const ABOUT: About = About { access: Access::Account, kind: Kind::Authorized, problems: &[Code::Conflict] };
+pub(crate) const ABOUT: About =
+    About { access: Access::Account, kind: Kind::Authorized, problems: &[Code::Conflict, Code::RateLimited] };
 
 /// The codes.
 #[derive(Serialize, utoipa::ToSchema)]

@@ -169,6 +169,8 @@ const fn purpose(purpose: Purpose) -> &'static str {
         Purpose::ConfirmNewEmail => "confirm the new address",
         Purpose::ChangeEmail => "change the address",
         Purpose::IssueAccessToken => "issue an access token",
+        Purpose::UndoEmailChange => "take back a change of the address",
+        Purpose::UnfreezeChanges => "allow changes again",
         Purpose::OpenSignIn => "try a password from a network that is refused",
         Purpose::SignIn => "sign in",
         Purpose::AddMethod => "add a method",

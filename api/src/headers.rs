@@ -14,6 +14,8 @@ pub const MIN_POSITION: HeaderName = HeaderName::from_static("countersign-min-po
 pub const VERIFICATION: HeaderName = HeaderName::from_static("countersign-verification");
 /// The device that a sign-in made known: it says whose wrong codes are counted where, and opens nothing.
 pub const DEVICE: HeaderName = HeaderName::from_static("countersign-device");
+/// On requests of an API client: the address of the user that it asks for. Anyone else's is not looked at.
+pub const END_USER_IP: HeaderName = HeaderName::from_static("countersign-end-user-ip");
 /// Ties a request to its log lines and events.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Who the proxies say is asking.

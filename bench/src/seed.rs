@@ -91,6 +91,7 @@ async fn append(
         correlation_id: command,
         causation_id: None,
         ip: None,
+        end_user_ip: None,
         user_agent: None,
         trace_parent: None,
     };

@@ -151,6 +151,7 @@ async fn account(fixture: &Fixture, events: u64) -> AccountId {
                     correlation_id: random(),
                     causation_id: None,
                     ip: None,
+                    end_user_ip: None,
                     user_agent: Some(domain::personal::Personal::Known("a browser".to_owned())),
                     trace_parent: None,
                 };

@@ -129,6 +129,7 @@ impl Request {
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
             ip: self.origin.ip.map(Known),
+            end_user_ip: self.origin.end_user_ip.map(Known),
             user_agent: self.origin.user_agent.clone().map(Known),
             trace_parent: self.trace_parent.clone(),
         }

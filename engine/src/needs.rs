@@ -60,6 +60,7 @@ impl Engine {
             // A wrong code is told and recorded even where this count is out of reach: were it not, whoever took the
             // limiter down could tell wrong codes from right ones without a count anywhere.
             Need::WrongSecondFactor(question) => {
+                metrics::counter!("countersign_wrong_second_factors_total").increment(1);
                 if let Err(error) = self.limiter().charge(&question.0.0, self.now()).await {
                     tracing::warn!(%error, "a wrong second factor was not counted for its source");
                 }

@@ -120,6 +120,7 @@ impl Fixture {
                 ip: Some(std::net::IpAddr::from([192, 0, 2, 7])),
                 user_agent: Some("test".to_owned()),
                 device: None,
+                end_user_ip: None,
             },
             command_id: CommandId(self.uuid()),
             idempotency: None,

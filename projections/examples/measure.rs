@@ -134,6 +134,7 @@ impl Load {
             correlation_id: self.uuid(),
             causation_id: None,
             ip: Some(Personal::Known([192, 0, 2, 7].into())),
+            end_user_ip: None,
             user_agent: Some(Personal::Known("Measure/1.0 (a usual length of user agents, more or less)".to_owned())),
             trace_parent: None,
         };

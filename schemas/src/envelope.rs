@@ -69,6 +69,9 @@ pub struct Metadata {
     /// Source address of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<Personal<IpAddr>>,
+    /// Whom the API client that sent it says that it asked for: its word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_user_ip: Option<Personal<IpAddr>>,
     /// Its `User-Agent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<Personal<String>>,

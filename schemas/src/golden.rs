@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The metadata as it is now; a further optional field is a further pair of files.
-const METADATA: &str = "envelope/metadata.v1";
+const METADATA: &str = "envelope/metadata.v2";
 
 /// Public messages may gain fields, so their files are checked but not locked.
 const GROWING: &str = "public/";

@@ -38,6 +38,7 @@ pub fn metadata() -> Metadata {
         correlation_id: uuid(0x92),
         causation_id: Some(EventId(uuid(0x93))),
         ip: Some(Personal::Known([203, 0, 113, 7].into())),
+        end_user_ip: Some(Personal::Known([198, 51, 100, 9].into())),
         user_agent: Some(Personal::Known("Example/1.0".to_owned())),
         trace_parent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
     }

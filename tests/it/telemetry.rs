@@ -23,6 +23,7 @@ async fn latency_lag_deliveries_and_refusals_are_counted() {
         "countersign_delivery_seconds",
         "countersign_http_request_duration_seconds",
         "countersign_refusals",
+        "countersign_wrong_second_factors_total",
         "wrong_code",
     ];
     // A notice is on its way when the method is enabled; its time is counted when it arrived.

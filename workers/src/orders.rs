@@ -51,7 +51,8 @@ pub fn noticed(event: &Event, metadata: &Metadata) -> Option<Notice> {
         Event::PasswordSet(e) if e.verification_id.is_some() => Notice::PasswordReset,
         Event::PasswordSet(_) => Notice::PasswordChanged,
         Event::SignedIn(e) if e.is_new_place => {
-            Notice::NewPlace { from: metadata.ip.as_ref().and_then(Personal::known).map(ToString::to_string) }
+            let source = metadata.end_user_ip.as_ref().or(metadata.ip.as_ref());
+            Notice::NewPlace { from: source.and_then(Personal::known).map(ToString::to_string) }
         }
         Event::SignInUnfinished(_) => Notice::SignInUnfinished,
         Event::SessionsEnded(e) => Notice::SessionsEnded { reason: said(&e.reason) },

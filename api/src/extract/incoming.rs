@@ -14,7 +14,10 @@ use engine::{self, Idempotency};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{VerificationRef, body, origin::origin};
+use super::{
+    VerificationRef, body,
+    origin::{end_user, origin},
+};
 use crate::{
     headers,
     problem::Problem,
@@ -94,10 +97,10 @@ impl<T> Incoming<T> {
     }
     /// The engine's request for what is recorded of a query: each reading is one of its own, whatever its key.
     pub fn read_request(&self, app: &AppState, caller: Caller) -> Result<engine::Request, Problem> {
-        let entropy = app.entropy()?;
+        let (entropy, origin) = (app.entropy()?, self.origin_of(&caller)?);
         Ok(engine::Request {
             caller,
-            origin: self.origin.clone(),
+            origin,
             command_id: CommandId(entropy.uuid(app.now(), "command")),
             idempotency: None,
             correlation_id: self.correlation_id,
@@ -115,10 +118,10 @@ impl<T> Incoming<T> {
                 Answers::SessionToken => TOKENS_LIVE,
             },
         });
-        let command_id = CommandId(self.fresh_uuid(app, &caller, "command")?);
+        let (command_id, origin) = (CommandId(self.fresh_uuid(app, &caller, "command")?), self.origin_of(&caller)?);
         Ok(engine::Request {
             caller,
-            origin: self.origin.clone(),
+            origin,
             command_id,
             idempotency,
             correlation_id: self.correlation_id,
@@ -153,6 +156,10 @@ impl<T> Incoming<T> {
             .and_then(|text| text.trim().parse().ok())
             .map(Some)
             .ok_or_else(|| Problem::invalid("Countersign-Verification", "must be the id of a verification"))
+    }
+
+    fn origin_of(&self, caller: &Caller) -> Result<Origin, Problem> {
+        Ok(Origin { end_user_ip: end_user(&self.headers, caller)?, ..self.origin.clone() })
     }
 
     fn key_hash(&self, app: &AppState, key: &Key, caller: &Caller, part: &str) -> [u8; 32] {

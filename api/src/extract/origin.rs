@@ -8,7 +8,7 @@ use axum::{
 };
 use domain::{
     ids::DeviceId,
-    values::{Origin, PresentedDevice},
+    values::{Caller, Origin, PresentedDevice},
 };
 use vault::{Token, TokenKind};
 
@@ -40,7 +40,7 @@ pub(crate) fn origin(parts: &Parts, app: &AppState) -> Origin {
         .headers
         .get(header::USER_AGENT)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(200).collect());
-    Origin { ip, user_agent, device: device(&parts.headers) }
+    Origin { ip, user_agent, device: device(&parts.headers), end_user_ip: None }
 }
 
 /// The device that the client says it is. What is no device's token makes a stranger of it, as none does.
@@ -49,6 +49,15 @@ fn device(headers: &HeaderMap) -> Option<PresentedDevice> {
     let token = Token::parse(lines.next()?.to_str().ok()?.trim())?;
     let is_device = token.kind == TokenKind::Device && lines.next().is_none();
     is_device.then(|| PresentedDevice { id: DeviceId(token.id), token_hash: token.hash() })
+}
+
+/// Whom an API client asks for. It is the client's word, so nobody else has a say in it.
+pub(crate) fn end_user(headers: &HeaderMap, caller: &Caller) -> Result<Option<IpAddr>, Problem> {
+    let mut lines = headers.get_all(headers::END_USER_IP).iter();
+    let (Caller::ApiClient(..), Some(line)) = (caller, lines.next()) else { return Ok(None) };
+    let ip = line.to_str().ok().and_then(|text| text.trim().parse::<IpAddr>().ok()).filter(|_| lines.next().is_none());
+    ip.map(|ip| Some(ip.to_canonical()))
+        .ok_or_else(|| Problem::invalid("Countersign-End-User-IP", "must be an IP address"))
 }
 
 /// Whether a program of this machine asks, and no proxy on it for somebody else. One that rewrites `Host` and adds no

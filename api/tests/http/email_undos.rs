@@ -3,7 +3,7 @@
 use domain::{
     ids::{AccountId, StreamId},
     time::Seconds,
-    values::Channel,
+    values::{Channel, Scope},
 };
 use serde_json::json;
 use vault::{Token, TokenKind};
@@ -72,4 +72,36 @@ async fn the_link_alone_stops_changes() {
     let id = anna.verified("disable_method").await;
     let remove = anna.call("DELETE", "/v1/accounts/me/methods/1").header("countersign-verification", &id);
     remove.send().await.refuses(429, "rate_limited");
+
+    // The owner of all three goes on: the password and the app a moment ago, and the mailbox.
+    let lift = async |anna: &Person<'_>, id: &str| {
+        anna.post("/v1/accounts/me/email/unfreeze").header("countersign-verification", id).send().await
+    };
+    lift(&anna, &id).await.refuses(403, "verification_required");
+    server.fixture.clock.advance(Seconds(60));
+    let session = server.sign_in_by_totp(&anna, "thief@example.com").await;
+    let anna = Person { session, ..anna };
+    lift(&anna, &id).await.refuses(403, "verification_required");
+    let checked = anna.mailed_without_password("unfreeze_changes").await;
+    lift(&anna, &checked).await.is(204);
+    lift(&anna, &checked).await.refuses(409, "conflict");
+    let id = anna.verified("disable_method").await;
+    let remove = anna.call("DELETE", "/v1/accounts/me/methods/1").header("countersign-verification", &id);
+    remove.send().await.is(200);
+}
+
+#[tokio::test]
+async fn in_the_week_of_an_undo_support_alone_erases() {
+    let server = Server::start().await;
+    let anna = server.person_with_totp("anna@example.com").await;
+    let support = server.api_key(&[Scope::SupportWrite]).await;
+    let path = format!("/v1/security/accounts/{}/erase", anna.account);
+    server.post(&path).bearer(&support).send().await.refuses(403, "forbidden");
+    changed(&server, &anna, "thief@example.com").await;
+    let id = anna.verified("erase_account").await;
+    let erase = anna.call("DELETE", "/v1/accounts/me").header("countersign-verification", &id);
+    erase.send().await.refuses(429, "rate_limited");
+    server.post(&path).bearer(&anna.session).send().await.refuses(403, "forbidden");
+    server.post(&path).bearer(&support).send().await.is(204);
+    anna.get("/v1/accounts/me").send().await.refuses(401, "unauthenticated");
 }

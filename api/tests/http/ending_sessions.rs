@@ -54,7 +54,8 @@ async fn support_ends_all_sessions_and_access_tokens_with_a_reason() {
     server.post(&path).bearer(&support).json(&json!({})).send().await.refuses(422, "invalid_request");
     assert!(is_live(&server, &anna.session).await && is_live(&server, &token).await);
 
-    server.post(&path).bearer(&support).json(&reason).send().await.is(204);
+    let ended = server.post(&path).bearer(&support).json(&reason).send().await.is(204);
+    let position = ended.header("countersign-position").to_owned();
     assert!(!is_live(&server, &anna.session).await && !is_live(&server, &token).await);
     assert!(is_live(&server, &berta.session).await);
     // Factors and password are as they were.
@@ -62,7 +63,8 @@ async fn support_ends_all_sessions_and_access_tokens_with_a_reason() {
     assert!(is_live(&server, &again).await);
     let auditor = server.api_key(&[Scope::AuditRead]).await;
     let history = format!("/v1/audit/accounts/{}/history?limit=500", anna.account);
-    let history = server.get(&history).bearer(&auditor).send().await.is(200);
+    let history = server.get(&history).bearer(&auditor).header("countersign-min-position", &position);
+    let history = history.send().await.is(200);
     let events = history.json["events"].as_array().unwrap();
     let ended = events.iter().find(|event| event["type"] == "SessionsEnded").unwrap();
     assert_eq!(ended["data"]["reason"], "laptop stolen, known by voice");

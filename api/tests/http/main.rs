@@ -9,6 +9,7 @@ mod document;
 mod drop_in;
 mod edge;
 mod email_undos;
+mod end_users;
 mod ending_sessions;
 mod idempotency;
 mod proofs;

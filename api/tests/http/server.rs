@@ -302,6 +302,16 @@ impl Server {
         self.post("/v1/sign-in").json(&body).send().await.is(200).text_at("/session_token")
     }
 
+    /// The session of a sign-in with the password and the app.
+    pub async fn sign_in_by_totp(&self, person: &Person<'_>, email: &str) -> String {
+        let body = json!({"email": email, "password": PASSWORD});
+        let started = self.post("/v1/sign-in").json(&body).send().await.is(202);
+        let path = format!("/v1/verifications/{}/attempts", started.text_at("/verification/id"));
+        let attempt = json!({"method": "totp", "code": self.totp(&person.totp)});
+        let token = started.text_at("/verification/token");
+        self.post(&path).bearer(&token).json(&attempt).send().await.is(200).text_at("/session_token")
+    }
+
     /// A person with an account and a session.
     pub async fn person(&self, email: &str) -> Person<'_> {
         let account = self.sign_up(email).await;
@@ -359,7 +369,13 @@ impl Person<'_> {
     /// A verification that was completed by a code to the address, the password typed again: all that an account
     /// without methods has.
     pub async fn mailed(&self, purpose: &str) -> String {
-        let body = json!({"purpose": purpose, "password": PASSWORD});
+        self.mailed_for(purpose, json!({"purpose": purpose, "password": PASSWORD})).await
+    }
+    /// A verification that is no change, completed by a code to the address.
+    pub async fn mailed_without_password(&self, purpose: &str) -> String {
+        self.mailed_for(purpose, json!({"purpose": purpose})).await
+    }
+    async fn mailed_for(&self, purpose: &str, body: Value) -> String {
         let id = self.post("/v1/verifications").json(&body).send().await.is(201).text_at("/verification/id");
         if purpose != "add_method" {
             let path = format!("/v1/verifications/{id}/codes");

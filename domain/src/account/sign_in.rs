@@ -115,13 +115,14 @@ impl Rules<'_> {
     }
 
     /// Whether neither the device nor the network was seen before, so that the owner is told. Asked last, and only
-    /// where there is something to compare with: the people of an API client come from its own network, and an account
-    /// that nobody signed in to has no places yet.
+    /// where there is something to compare with: the people of an API client come from its own network unless it names
+    /// theirs, and an account that nobody signed in to has no places yet.
     fn is_new_place(&self, started_by: Option<Credential>) -> Ruling<bool> {
         let is_by_client = matches!(self.context.caller, Caller::ApiClient(..))
             || matches!(started_by, Some(Credential::ApiClient(_)));
+        let is_nowhere = is_by_client && self.context.origin.end_user_ip.is_none();
         let is_known_device = self.state.known_device(self.context.origin.device.as_ref(), self.now()).is_some();
-        if is_by_client || is_known_device || !self.state.has_signed_in {
+        if is_nowhere || is_known_device || !self.state.has_signed_in {
             return Ok(false);
         }
         Ok(!*self.answer(KnownNetwork(self.email()?.clone()))?)

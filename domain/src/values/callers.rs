@@ -107,6 +107,8 @@ pub enum Actor {
 pub struct Origin {
     /// The peer, or the forwarded one behind a trusted proxy.
     pub ip: Option<IpAddr>,
+    /// Whom an API client says that it asks for: its word, and nobody else's.
+    pub end_user_ip: Option<IpAddr>,
     /// `User-Agent`, cut at 200 characters.
     pub user_agent: Option<String>,
     /// The device that the client says it is.
@@ -130,9 +132,9 @@ impl fmt::Debug for Origin {
 
 impl Origin {
     /// What limits count sources by: an IPv4 address, or the /64 of an IPv6 one. Mapped IPv4
-    /// addresses count as IPv4. Requests without a source share one.
+    /// addresses count as IPv4. The user of an API client comes before the client. Requests without a source share one.
     pub fn network(&self) -> String {
-        match self.ip.map(|ip| ip.to_canonical()) {
+        match self.end_user_ip.or(self.ip).map(|ip| ip.to_canonical()) {
             None => "none".to_owned(),
             Some(IpAddr::V4(ip)) => ip.to_string(),
             Some(IpAddr::V6(ip)) => {

@@ -109,7 +109,7 @@ pub fn given_on<D: Decider>(events: impl IntoIterator<Item = Event>) -> Scene<D>
         clock: None,
         caller: Caller::Anonymous,
         policy: Policy::default(),
-        origin: Origin { ip: Some([192, 0, 2, 7].into()), user_agent: None, device: None },
+        origin: Origin { ip: Some([192, 0, 2, 7].into()), ..Origin::default() },
         full: None,
         claim: Claim::Held { at: START },
         is_known_network: true,

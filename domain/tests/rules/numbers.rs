@@ -52,7 +52,7 @@ fn the_limits_beside_the_log_are_those_of_the_design() {
 #[test]
 fn a_password_from_a_known_network_is_not_held_up_by_strangers() {
     let limits = Policy::default().limits;
-    let origin = Origin { ip: Some([192, 0, 2, 7].into()), user_agent: None, device: None };
+    let origin = Origin { ip: Some([192, 0, 2, 7].into()), ..Origin::default() };
     let name = |charges: Vec<limits::Charge>| charges.iter().map(|charge| charge.name.name()).collect::<Vec<_>>();
     let address = EmailAddress::parse("Ada@Example.com").unwrap();
     let known = limits::password_attempt(&limits, &address, &origin, true);
@@ -67,7 +67,7 @@ fn a_password_from_a_known_network_is_not_held_up_by_strangers() {
 #[test]
 fn every_limit_names_its_subject_by_what_it_bounds() {
     let limits = Policy::default().limits;
-    let origin = Origin { ip: Some("2001:db8::1".parse().unwrap()), user_agent: None, device: None };
+    let origin = Origin { ip: Some("2001:db8::1".parse().unwrap()), ..Origin::default() };
     let subjects =
         |charges: Vec<limits::Charge>| charges.into_iter().map(|charge| charge.subject.clone()).collect::<Vec<_>>();
     assert_eq!(

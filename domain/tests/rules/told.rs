@@ -131,6 +131,9 @@ fn a_first_sign_in_and_one_of_an_api_client_have_nothing_to_compare_with() {
     let client = client(&[Scope::AccountsWrite, Scope::SessionsIssue]);
     let told = from_an_unknown_network(given(an_account()).by(client)).when(sign_in(PASSWORD));
     assert!(!is_new_place(&told) && told.asked_for_network == 0, "its people all come from its own network");
+    let client = Scene { caller: told.scene.caller.clone(), ..from_an_unknown_network(given(an_account())) };
+    let origin = Origin { end_user_ip: Some([198, 51, 100, 7].into()), ..client.origin.clone() };
+    assert!(is_new_place(&Scene { origin, ..client }.when(sign_in(PASSWORD))), "unless it says whose");
 }
 
 #[test]

@@ -184,9 +184,8 @@ fn recovery_codes_are_read_as_people_type_them() {
 
 #[test]
 fn sources_are_counted_by_address_or_by_64_bits_of_it() {
-    let network = |ip: Option<&str>| {
-        Origin { ip: ip.map(|ip| ip.parse::<IpAddr>().unwrap()), user_agent: None, device: None }.network()
-    };
+    let network =
+        |ip: Option<&str>| Origin { ip: ip.map(|ip| ip.parse::<IpAddr>().unwrap()), ..Origin::default() }.network();
     assert_eq!(network(Some("192.0.2.7")), "192.0.2.7");
     assert_eq!(network(Some("::ffff:192.0.2.7")), "192.0.2.7");
     assert_eq!(network(Some("2001:db8:1:2:3:4:5:6")), "2001:db8:1:2::/64");
@@ -345,7 +344,8 @@ fn shows_nothing(debug: &str) {
 
 #[test]
 fn debug_of_values_shows_nothing_personal() {
-    let origin = Origin { ip: Some([192, 0, 2, 7].into()), user_agent: Some("Netscape".to_owned()), device: None };
+    let origin =
+        Origin { ip: Some([192, 0, 2, 7].into()), user_agent: Some("Netscape".to_owned()), ..Origin::default() };
     shows_nothing(&format!("{:?}", (email(), number(NUMBER), label("my phone"), text("my phone"), origin)));
     shows_nothing(&format!("{:?}", (password_hash(PASSWORD), Secret::new(PASSWORD.to_owned()), secret(1), hash_of(1))));
     shows_nothing(&format!("{:?}", (Personal::Known("ada@example.com"), given([]).entropy())));

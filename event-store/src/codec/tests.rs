@@ -35,6 +35,7 @@ fn metadata() -> Metadata {
         correlation_id: id(3),
         causation_id: None,
         ip: Some(Personal::Known("192.0.2.7".parse().unwrap())),
+        end_user_ip: None,
         user_agent: Some(Personal::Known("Mozilla/5.0 (a browser)".to_owned())),
         trace_parent: None,
     }

@@ -76,6 +76,8 @@ pub struct TimelineEntry {
 pub struct Source {
     /// Its address; masked, its network.
     pub ip: Option<String>,
+    /// Whom the API client that sent it says that it asked for; masked like `ip`.
+    pub end_user_ip: Option<String>,
     /// Its `User-Agent`.
     pub user_agent: Option<String>,
 }
@@ -156,7 +158,8 @@ impl TimelineEntry {
     pub fn of(recorded: &RecordedEvent, reveal: Reveal) -> Self {
         let data = registry::encode(&recorded.event).map_or(Json::Null, |encoded| encoded.data);
         let metadata = &recorded.metadata;
-        let ip = metadata.ip.as_ref().map(|ip| shown_ip(ip, reveal));
+        let [ip, end_user_ip] =
+            [&metadata.ip, &metadata.end_user_ip].map(|ip| ip.as_ref().map(|ip| shown_ip(ip, reveal)));
         let user_agent = metadata.user_agent.as_ref().map(|agent| known_or_erased(agent.known().cloned()));
         Self {
             position: recorded.position.0,
@@ -172,7 +175,11 @@ impl TimelineEntry {
             actor: metadata.actor,
             summary: summary::of(&recorded.event).into_owned(),
             data: shown(data, "", reveal),
-            source: (ip.is_some() || user_agent.is_some()).then_some(Source { ip, user_agent }),
+            source: (ip.is_some() || end_user_ip.is_some() || user_agent.is_some()).then_some(Source {
+                ip,
+                end_user_ip,
+                user_agent,
+            }),
             command_id: Some(metadata.command_id),
             correlation_id: Some(metadata.correlation_id),
             causation_id: metadata.causation_id,

@@ -178,6 +178,7 @@ impl World {
             correlation_id: self.uuid(),
             causation_id: None,
             ip: Some(Personal::Known("203.0.113.77".parse().unwrap())),
+            end_user_ip: None,
             user_agent: Some(Personal::Known("Lynx/2.9".to_owned())),
             trace_parent: None,
         };

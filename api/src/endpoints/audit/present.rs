@@ -66,6 +66,9 @@ pub(crate) struct EventShape {
 struct SourceShape {
     /// Its address; masked, its network.
     ip: Option<String>,
+    /// Whom the API client that sent it says that it asked for: the client's word. Masked as `ip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_user_ip: Option<String>,
     /// Its user agent.
     user_agent: Option<String>,
 }
@@ -90,7 +93,11 @@ impl From<TimelineEntry> for EventShape {
             actor: entry.actor,
             summary: entry.summary,
             data: entry.data,
-            source: entry.source.map(|source| SourceShape { ip: source.ip, user_agent: source.user_agent }),
+            source: entry.source.map(|source| SourceShape {
+                ip: source.ip,
+                end_user_ip: source.end_user_ip,
+                user_agent: source.user_agent,
+            }),
             command_id: entry.command_id,
             correlation_id: entry.correlation_id,
             causation_id: entry.causation_id,

@@ -121,6 +121,7 @@ impl World {
             correlation_id: fresh(),
             causation_id: None,
             ip: None,
+            end_user_ip: None,
             user_agent: None,
             trace_parent: None,
         };

@@ -36,7 +36,8 @@ pub(crate) enum Recipient {
     Number(PhoneNumber),
 }
 
-/// Who is told. `undo` is the way back from a change of address: it goes to the old address and nowhere else. Nobody hears of an account at an address that never was confirmed.
+/// Who is told. `undo` is the way back from a change of address: it goes to the old address and nowhere else. Nobody
+/// hears of an account at an address that never was confirmed.
 pub(crate) fn tellings(
     recorded: &RecordedEvent,
     notice: &Notice,

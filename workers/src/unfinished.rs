@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    account::sign_in_begun,
+    account::{UNFINISHED_IS_NEWS, sign_in_begun},
     commands::Command,
     ids::{AccountId, StreamId, VerificationId},
     time::Timestamp,
@@ -32,6 +32,8 @@ const BEGUN: &str = "VerificationStarted";
 const BATCH: usize = 256;
 /// The time of the log need not run like this machine's: it is looked at again after this long at most.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Tries of one sign-in, while everything else answers: one account that cannot be read keeps no other from being told.
+const TRIES: u32 = 12;
 /// The checkpoint is saved at most this often.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -63,12 +65,12 @@ impl Reader {
             let Err(error) = self.read_on().await;
             self.failures = self.failures.saturating_add(1);
             tracing::warn!(%error, "unfinished sign-ins cannot be looked for now, trying again");
-            self.pause().await;
+            self.pause(self.failures).await;
         }
     }
 
-    async fn pause(&self) {
-        let wait = self.office.options.log_backoff.after(self.failures, uuid::Uuid::nil());
+    async fn pause(&self, failures: u32) {
+        let wait = self.office.options.log_backoff.after(failures, uuid::Uuid::nil());
         self.office.engine.runtime().sleep(wait).await;
     }
 
@@ -86,9 +88,11 @@ impl Reader {
                 () = runtime.sleep_until(save_at), if self.done > self.saved => Vec::new(),
             };
             for event in events {
-                if let Some((account, begun, end)) = sign_in(&event)? {
-                    self.wait_for(end).await;
-                    self.note(&event, account, begun).await?;
+                match sign_in(&event) {
+                    Ok(Some(begun)) => self.look_at(&event, begun).await,
+                    Ok(None) => {}
+                    // It was written by a later version, whose own reader knows what it is.
+                    Err(error) => tracing::error!(%error, event = %event.id, "a sign-in cannot be read"),
                 }
                 self.done = event.position;
             }
@@ -98,6 +102,30 @@ impl Reader {
             }
             self.failures = 0;
         }
+    }
+
+    /// Waits for its end, and has it noted if nobody finished it by then.
+    async fn look_at(&mut self, event: &StoredEvent, begun: Begun) {
+        // What is long past is nobody's news: a log is gone through from its beginning at no cost.
+        if self.office.engine.now() >= begun.end.plus(UNFINISHED_IS_NEWS) {
+            return;
+        }
+        self.wait_for(begun.end).await;
+        let mut tries = 0;
+        while let Err(error) = self.note(event, &begun).await {
+            tries += 1;
+            tracing::warn!(%error, tries, account_id = %begun.account, "whether a sign-in was finished cannot be told now");
+            if tries >= TRIES && self.all_else_answers().await {
+                tracing::error!(account_id = %begun.account, "whether a sign-in was finished cannot be told");
+                return;
+            }
+            self.pause(tries).await;
+        }
+    }
+
+    async fn all_else_answers(&self) -> bool {
+        let log = self.office.engine.log().last_position().await;
+        log.is_ok() && self.checkpoints.load(CHECKPOINT).await.is_ok()
     }
 
     async fn wait_for(&mut self, end: Timestamp) {
@@ -114,20 +142,25 @@ impl Reader {
         }
     }
 
-    async fn note(&self, begun: &StoredEvent, account: AccountId, id: VerificationId) -> Result<(), ExecuteError> {
-        let metadata = codec::decode_metadata(begun, None)?;
+    async fn note(&self, event: &StoredEvent, begun: &Begun) -> Result<(), ExecuteError> {
+        let engine = &self.office.engine;
+        // Most are finished: that is seen without a command. The rule decides on what is confirmed.
+        if !engine.load(begun.account).await?.state.left_unfinished(begun.id, engine.now()) {
+            return Ok(());
+        }
+        let metadata = codec::decode_metadata(event, None)?;
         let request = Request {
             caller: Caller::Worker,
             origin: Origin::default(),
-            command_id: steps::unfinished(begun.id),
+            command_id: steps::unfinished(event.id),
             idempotency: None,
             correlation_id: metadata.correlation_id,
-            causation_id: Some(begun.id),
+            causation_id: Some(event.id),
             trace_parent: metadata.trace_parent,
         };
-        let command = Command::NoteUnfinishedSignIn { verification_id: id };
+        let command = Command::NoteUnfinishedSignIn { verification_id: begun.id };
         // A refusal says that the account is gone: there is nobody to tell.
-        let _told = self.office.engine.execute(account, command, &request).await?;
+        let _told = engine.execute(begun.account, command, &request).await?;
         Ok(())
     }
 
@@ -140,11 +173,19 @@ impl Reader {
     }
 }
 
-/// The sign-in with a password that an event began. Nothing that is looked at is personal.
-fn sign_in(event: &StoredEvent) -> Result<Option<(AccountId, VerificationId, Timestamp)>, ExecuteError> {
+/// A sign-in with a password.
+struct Begun {
+    account: AccountId,
+    id: VerificationId,
+    end: Timestamp,
+}
+
+/// The one that an event began. Nothing that is looked at is personal.
+fn sign_in(event: &StoredEvent) -> Result<Option<Begun>, ExecuteError> {
     if &*event.event_type != BEGUN {
         return Ok(None);
     }
     let Ok(StreamId::Account(account)) = event.stream.parse() else { return Ok(None) };
-    Ok(sign_in_begun(&codec::decode_event(event, None)?).map(|(id, end)| (account, id, end)))
+    let begun = sign_in_begun(&codec::decode_event(event, None)?);
+    Ok(begun.map(|(id, end)| Begun { account, id, end }))
 }

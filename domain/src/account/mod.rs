@@ -33,7 +33,7 @@ pub use password_form::GuessedSoon;
 pub use queries::{AccountSummary, Presented};
 pub use strangers::{means_no_account, reset_asked_at};
 pub use totp::{TotpAttempt, TotpVerdict, totp_code};
-pub use unfinished::sign_in_begun;
+pub use unfinished::{UNFINISHED_IS_NEWS, sign_in_begun};
 
 use crate::{
     commands::Command,

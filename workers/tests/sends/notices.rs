@@ -7,11 +7,12 @@ use domain::{
     events::*,
     ids::{AccessTokenId, AccountId, ApiKeyId, MethodId, SessionId, StreamId, VerificationId},
     personal::Personal::{Erased, Known},
+    policy::Policy,
     secret::TokenHash,
     time::{Seconds, Timestamp},
     values::{
-        Aal, Actor, Amr, Channel, Credential, EmailAddress, FactorKind, FreeText, Label, MethodKind, PasswordHash,
-        PhoneNumber, Purpose,
+        Aal, Actor, Amr, Channel, Country, Credential, EmailAddress, FactorKind, FreeText, Label, MethodKind,
+        PasswordHash, PhoneNumber, Purpose,
     },
 };
 use event_store::{keys::KeyState, port::Checkpoints, testing::eventually};
@@ -386,6 +387,15 @@ async fn what_may_cost_the_account_is_told_by_text_to_every_number_that_was_on_f
     world.finished(Role::Notices, last).await;
     again.stop().await;
     assert_eq!(world.given().len(), all, "nothing goes out twice");
+}
+
+#[tokio::test]
+async fn no_notice_is_texted_to_a_country_that_policy_leaves_out() {
+    let blocked_countries = vec![Country("AT".to_owned())];
+    let world = World::with_policy(Policy { blocked_countries, ..Policy::default() }).await;
+    let account = with_numbers(&world).await;
+    let changed = texted(&world, account, vec![address_changed("ada@example.org")]).await;
+    assert_eq!(told_by_text(&changed, "Your email address was changed"), [OTHER_NUMBER]);
 }
 
 fn address_changed(to: &str) -> Event {

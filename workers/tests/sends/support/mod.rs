@@ -10,11 +10,15 @@ use domain::{
     events::{AccountRegistered, CodeIssued, CodeResent, EmailClaimed, EmailVerified, Event},
     ids::{AccountId, AddressHash, CommandId, EventId, MethodId, StreamId, VerificationId},
     personal::Personal::Known,
+    policy::Policy,
     secret::to_hex,
     time::{Seconds, Timestamp},
     values::{Actor, Challenge, Channel, Country, EmailAddress, NumberPrefix, Purpose},
 };
-use engine::{Engine, testing::Fixture};
+use engine::{
+    Engine,
+    testing::{Fixture, FixtureOptions},
+};
 use event_store::{
     codec,
     port::{Append, Checkpoints, Expected},
@@ -50,6 +54,12 @@ pub struct World {
 impl World {
     pub async fn new() -> Self {
         Self::over(Fixture::start().await, Book::default())
+    }
+
+    /// The same with other numbers of the rules.
+    pub async fn with_policy(policy: Policy) -> Self {
+        let options = FixtureOptions { policy, ..FixtureOptions::default() };
+        Self::over(Fixture::with(options).await, Book::default())
     }
 
     /// The same world seen by another process: a store, an engine and checkpoints of its own.

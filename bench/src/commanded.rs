@@ -11,7 +11,7 @@ use domain::{
     values::{Caller, Origin, Scope},
 };
 use engine::{CacheOptions, Engine, EngineParts, Request};
-use event_store::port::{Limiter, LogError};
+use event_store::port::{Answers, KeptAnswer, Limiter, LogError};
 use tokio_util::sync::CancellationToken;
 use vault::{Hasher, HasherConfig};
 
@@ -44,6 +44,13 @@ impl Limiter for NoLimits {
     }
 }
 
+#[async_trait]
+impl Answers for NoLimits {
+    async fn keep(&self, answer: KeptAnswer, _: Timestamp) -> Result<KeptAnswer, LogError> {
+        Ok(answer)
+    }
+}
+
 /// An engine on a place.
 pub async fn engine(place: &Place, states: usize) -> Result<(Engine, Store), Failure> {
     let store = place.open().await?;
@@ -53,6 +60,7 @@ pub async fn engine(place: &Place, states: usize) -> Result<(Engine, Store), Fai
         snapshots: store.snapshots(),
         hasher: Hasher::new(HasherConfig { threads: 1, ..HasherConfig::default() }, &store.runtime),
         limiter: Arc::new(NoLimits),
+        answers: Arc::new(NoLimits),
         runtime: store.runtime.clone(),
         policy: Arc::new(Policy::default()),
         cache: CacheOptions { states, ..CacheOptions::default() },

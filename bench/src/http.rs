@@ -101,7 +101,8 @@ async fn client(mut stream: TcpStream, requests: Arc<[Vec<u8>]>, next: Arc<Atomi
     }
 }
 
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Answer, Failure> {
+/// The next answer on a connection.
+pub async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Answer, Failure> {
     buffer.clear();
     loop {
         if let Some(answer) = parse(buffer)? {

@@ -22,6 +22,7 @@ mod rebuild;
 mod seed;
 mod server;
 mod startup;
+mod strangers;
 
 use std::{
     io::{self, Write},
@@ -120,6 +121,8 @@ enum What {
         #[arg(long)]
         nats: bool,
     },
+    /// What an owner waits while 10,000 sources press
+    Strangers(strangers::Options),
     /// A rebuild of all views in one pass
     Rebuild {
         /// Events in the log
@@ -164,6 +167,7 @@ async fn measure(cli: &Cli, folder: &std::path::Path) -> Measured {
         What::Memory => startup::memory(&cli.binary, &place("data").await?).await,
         What::ColdLoad { events } => cold_load::measure(&place("data").await?, *events).await,
         What::Gateway { rate, seconds, nats } => gateway::measure(&place("data").await?, *nats, *rate, *seconds).await,
+        What::Strangers(options) => strangers::measure(&cli.binary, &place("data").await?, options).await,
         What::Rebuild { events } => rebuild::measure(&place("data").await?, *events).await,
         What::All => {
             attempts::measure(&cli.binary, &place("attempts").await?, 30_000, 32).await?;
@@ -178,7 +182,8 @@ async fn measure(cli: &Cli, folder: &std::path::Path) -> Measured {
             cold_load::measure(&place("cold").await?, 10_000).await?;
             rebuild::measure(&place("rebuild").await?, 500_000).await?;
             gateway::measure(&place("gateway").await?, false, 50, 10).await?;
-            gateway::measure(&place("nats").await?, true, 50, 10).await
+            gateway::measure(&place("nats").await?, true, 50, 10).await?;
+            strangers::measure(&cli.binary, &place("strangers").await?, &strangers::USUAL).await
         }
     }
 }

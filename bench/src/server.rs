@@ -30,8 +30,25 @@ pub struct Server {
 impl Server {
     /// Starts it on a place. Limits that count sources are raised: the load comes from one.
     pub fn start(binary: &Path, place: &Place) -> Result<Self, Failure> {
-        let (arguments, environment) = place.settings();
         let generous = "{ count = 100000000, window = 3600 }";
+        Self::start_with(
+            binary,
+            place,
+            &[
+                ("COUNTERSIGN__POLICY__LIMITS__REGISTRATIONS_PER_SOURCE", generous),
+                ("COUNTERSIGN__POLICY__LIMITS__SENDS_PER_SOURCE", generous),
+            ],
+        )
+    }
+
+    /// Starts it with the limits that it has by itself, behind a proxy of this machine that says who its clients are.
+    pub fn start_behind_a_proxy(binary: &Path, place: &Place) -> Result<Self, Failure> {
+        let settings = [("COUNTERSIGN__TRUSTED_PROXIES", "127.0.0.1/32"), ("COUNTERSIGN__DEV_INBOX", "exposed")];
+        Self::start_with(binary, place, &settings)
+    }
+
+    fn start_with(binary: &Path, place: &Place, settings: &[(&str, &str)]) -> Result<Self, Failure> {
+        let (arguments, environment) = place.settings();
         let began = now::instant();
         let mut child = Command::new(binary)
             .args(["serve", "--listen", "127.0.0.1:0"])
@@ -39,8 +56,7 @@ impl Server {
             .envs(environment.clone())
             .env("COUNTERSIGN__METRICS_LISTEN", "127.0.0.1:0")
             .env("COUNTERSIGN__LOG__FORMAT", "json")
-            .env("COUNTERSIGN__POLICY__LIMITS__REGISTRATIONS_PER_SOURCE", generous)
-            .env("COUNTERSIGN__POLICY__LIMITS__SENDS_PER_SOURCE", generous)
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 use crate::{
     events::{ImportedMethod, TotpAlgorithm},
     ids::{AccessTokenId, AccountId, DeviceId, MethodId, SessionId, VerificationId},
-    secret::{Secret, SecretText, TokenSecret},
+    secret::{Secret, SecretText, TokenHash, TokenSecret},
     values::{
         Channel, EmailAddress, EnteredCode, FactorKind, FreeText, Label, PasswordHash, PhoneNumber, Purpose, TotpSecret,
     },
@@ -251,15 +251,23 @@ pub enum Command {
         /// The verification that the mailbox completed.
         verification_id: Option<VerificationId>,
     },
-    /// A forgotten password: its code is sent to the address.
+    /// A forgotten password: its code is mailed to the address, unless one was a moment ago.
     RequestPasswordReset {
-        /// The id of the verification to be, so that the answer has the same shape for unknown addresses.
+        /// The id of the mail's verification.
+        verification_id: VerificationId,
+    },
+    /// A sign-in was refused where its owner might be: a code that opens it is mailed to the address, unless one was a
+    /// moment ago.
+    OpenSignIn {
+        /// The id of the mail's verification.
         verification_id: VerificationId,
     },
     /// Finish it.
     ResetPassword {
-        /// The verification.
+        /// The reset, as whoever asked for it was told. Nothing is kept of it before the right code.
         verification_id: VerificationId,
+        /// Hash of its token, which was looked at before.
+        ticket: TokenHash,
         /// The code from the mail, unless an earlier call brought it.
         code: Option<EnteredCode>,
         /// With 2FA on, the second factor (not email), unless an earlier attempt brought it.

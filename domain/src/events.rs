@@ -11,8 +11,8 @@ use crate::{
     secret::TokenHash,
     time::{Seconds, Timestamp},
     values::{
-        Aal, Amr, Channel, Country, Credential, EmailAddress, FactorKind, FreeText, Label, MethodKind, NumberPrefix,
-        PasswordHash, PhoneNumber, Purpose, Scopes, Side, TotpSecret,
+        Aal, Amr, Channel, CodeForm, Country, Credential, EmailAddress, FactorKind, FreeText, Label, MethodKind,
+        NumberPrefix, PasswordHash, PhoneNumber, Purpose, Scopes, Side, TotpSecret,
     },
 };
 
@@ -224,6 +224,10 @@ events! {
         expires_at: Timestamp,
         /// The kind and method it was started with, where its code comes back alone.
         asked: Option<AskedWith>,
+        /// The source network of a sign-in, so that those of one source give way to each other.
+        source: Option<Personal<String>>,
+        /// The pending sign-in that gave way to it.
+        replaces: Option<VerificationId>,
     }
     /// A one-time code was ordered. Its digits are derived, never stored.
     CodeIssued {
@@ -249,6 +253,8 @@ events! {
         resend_after: Timestamp,
         /// Whether nobody asked for it (the first identity check).
         automatic: bool,
+        /// What it looks like. Only six digits are ever sent again as they were.
+        form: CodeForm,
     }
     /// The same code was ordered again.
     CodeResent {

@@ -72,6 +72,8 @@ questions! {
     NewPasswordHash => PasswordHash;
     /// The digits of a code that was ordered.
     SentCode => SecretText;
+    /// The characters of a long code that was mailed.
+    LongCode => SecretText;
     /// How a code of an authenticator app is judged.
     TotpAttempt => TotpVerdict;
     /// The hash of an entered recovery code.
@@ -117,6 +119,20 @@ pub struct NewPasswordHash {
 /// The digits of a code that was ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentCode(pub Challenge);
+
+/// The characters of a long code that was mailed, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LongCode {
+    /// To an account's address.
+    OfAccount(Challenge),
+    /// To an address that is to be confirmed: whoever signs up with it is told the same in one window.
+    OfAddress {
+        /// The address.
+        address: EmailAddress,
+        /// Counts the windows.
+        window: u32,
+    },
+}
 
 /// The hash of an entered recovery code under a set's salt and parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! The limiter keeps the counts under keyed hashes, beside the views; the rules are here.
 
 use crate::{
-    ids::{AccountId, VerificationId},
+    ids::VerificationId,
     policy::{Limit, Limits, Policy},
     time::Seconds,
     values::{Caller, EmailAddress, Origin, PhoneNumber},
@@ -17,14 +17,26 @@ pub enum LimitName {
     TextsPerPrefix,
     /// Codes ordered by one source.
     SendsPerSource,
-    /// Mails that confirm one address.
+    /// Mails that confirm the new address of an account.
     ConfirmationMailsPerAddress,
-    /// Wrong codes that confirm one address.
+    /// Wrong codes that confirm the new address of an account.
     ConfirmationFailuresPerAddress,
+    /// Mails to one address that whoever knows it may ask for.
+    StrangerMailsPerAddress,
+    /// Wrong long codes from one source.
+    LongCodesPerSource,
+    /// Wrong long codes for one password reset, as whoever asked for it holds it.
+    LongCodesPerReset,
     /// Wrong passwords for one address from one source network.
     PasswordsPerAddressAndSource,
     /// Wrong passwords for one address from unknown networks.
     PasswordsPerAddress,
+    /// Wrong passwords from one source, over all addresses.
+    PasswordsPerSource,
+    /// Wrong passwords by one API client, over all addresses.
+    PasswordsPerClient,
+    /// Wrong passwords of a sign-in that a mailed code opened.
+    OpenedSignIns,
     /// Wrong recovery codes from one source.
     RecoveryCodesPerSource,
     /// Wrong second factors from one source, over all accounts.
@@ -44,8 +56,14 @@ impl LimitName {
             Self::SendsPerSource => "sends_per_source",
             Self::ConfirmationMailsPerAddress => "confirmation_mails_per_address",
             Self::ConfirmationFailuresPerAddress => "confirmation_failures_per_address",
+            Self::StrangerMailsPerAddress => "stranger_mails_per_address",
+            Self::LongCodesPerSource => "long_codes_per_source",
+            Self::LongCodesPerReset => "long_codes_per_reset",
             Self::PasswordsPerAddressAndSource => "passwords_per_address_and_source",
             Self::PasswordsPerAddress => "passwords_per_address",
+            Self::PasswordsPerSource => "passwords_per_source",
+            Self::PasswordsPerClient => "passwords_per_client",
+            Self::OpenedSignIns => "opened_sign_ins",
             Self::RecoveryCodesPerSource => "recovery_codes_per_source",
             Self::SecondFactorsPerSource => "second_factors_per_source",
             Self::SecondFactorsPerClient => "second_factors_per_client",
@@ -94,7 +112,7 @@ pub fn mail(limits: &Limits, origin: &Origin) -> Vec<Charge> {
     vec![charge(LimitName::SendsPerSource, origin.network(), limits.sends_per_source, false)]
 }
 
-/// A mail with a code to an address that is not confirmed, or for a forgotten password.
+/// A mail with a code to an address that an account is to have instead of its own.
 pub fn confirmation_mail(limits: &Limits, to: &EmailAddress, origin: &Origin) -> Vec<Charge> {
     let mut charges = mail(limits, origin);
     charges.push(charge(
@@ -116,15 +134,11 @@ pub fn confirmation_attempt(limits: &Limits, address: &EmailAddress) -> Vec<Char
     )]
 }
 
-/// A code of a forgotten password's mail. Counted per account, which stands for its address: an account
-/// that does not exist has an id of its own per address too, so the two are limited alike.
-pub fn reset_attempt(limits: &Limits, account: AccountId) -> Vec<Charge> {
-    vec![charge(
-        LimitName::ConfirmationFailuresPerAddress,
-        format!("password reset of {account}"),
-        limits.confirmation_failures_per_address,
-        true,
-    )]
+/// A mail with a code that confirms the address of a sign-up: counted over all sign-ups, and never refused to anybody.
+/// Where it is full, one is in the mailbox already that is as good.
+pub fn stranger_mail(policy: &Policy, to: &EmailAddress) -> Vec<Charge> {
+    let limit = Limit { count: 1, window: policy.stranger_mail_every };
+    vec![charge(LimitName::StrangerMailsPerAddress, to.canonical(), limit, false)]
 }
 
 /// A password of before a change of address, with the link of its undo: bounded as those of a sign-in, and only who
@@ -138,16 +152,17 @@ pub fn undo_attempt(limits: &Limits, change: VerificationId, origin: &Origin) ->
     ]
 }
 
-/// Where the wrong codes of a reset are counted that is of no account: as many as would end it, for as long as it can
-/// be asked about.
-pub fn made_up_reset(policy: &Policy, reset: VerificationId) -> Charge {
+/// A long code. Nobody guesses one; this keeps a source from making us try.
+pub fn long_code_attempt(limits: &Limits, origin: &Origin) -> Vec<Charge> {
+    vec![charge(LimitName::LongCodesPerSource, origin.network(), limits.long_codes_per_source, true)]
+}
+
+/// A long code of a reset: as many wrong ones as end it, for as long as it can be asked about. Each who asks for a reset
+/// holds one of their own, so nobody uses up another's.
+pub fn reset_attempt(policy: &Policy, reset: VerificationId) -> Charge {
     let window = Seconds(policy.verification_lives.0.saturating_mul(2));
-    charge(
-        LimitName::ConfirmationFailuresPerAddress,
-        format!("password reset {reset}"),
-        Limit { count: policy.confirmation_attempts, window },
-        false,
-    )
+    let limit = Limit { count: policy.confirmation_attempts, window };
+    charge(LimitName::LongCodesPerReset, reset.to_string(), limit, true)
 }
 
 /// A recovery code.
@@ -170,17 +185,34 @@ pub fn registration(limits: &Limits, origin: &Origin) -> Vec<Charge> {
     vec![charge(LimitName::RegistrationsPerSource, origin.network(), limits.registrations_per_source, false)]
 }
 
-/// A password for an address, known or not. `known_network`: someone signed in to this address from this
-/// network before, so strangers cannot lock its owner out.
-pub fn password_attempt(limits: &Limits, address: &EmailAddress, origin: &Origin, known_network: bool) -> Vec<Charge> {
-    let mut charges = vec![charge(
-        LimitName::PasswordsPerAddressAndSource,
-        format!("{} {}", address.canonical(), origin.network()),
-        limits.passwords_per_address_and_source,
-        true,
-    )];
-    if !known_network {
-        charges.push(charge(LimitName::PasswordsPerAddress, address.canonical(), limits.passwords_per_address, true));
-    }
+/// A password for an address, known or not, from one place: a network, or a device that the account knows, so that its
+/// neighbours in the network do not use up its tries.
+pub fn password_attempt(limits: &Limits, address: &EmailAddress, place: &str) -> Vec<Charge> {
+    let subject = format!("{} {place}", address.canonical());
+    vec![charge(LimitName::PasswordsPerAddressAndSource, subject, limits.passwords_per_address_and_source, true)]
+}
+
+/// The same from a network where nobody finished a sign-in to the address before, and from no device that it knows:
+/// counted over all addresses too. An API client stands for many people in one place, so it is counted as what it is.
+pub fn password_of_a_source(limits: &Limits, address: &EmailAddress, caller: &Caller, origin: &Origin) -> Vec<Charge> {
+    let network = origin.network();
+    let mut charges = password_attempt(limits, address, &network);
+    charges.push(match caller {
+        Caller::ApiClient(id, _) => {
+            charge(LimitName::PasswordsPerClient, id.to_string(), limits.passwords_per_client, true)
+        }
+        _ => charge(LimitName::PasswordsPerSource, network, limits.passwords_per_source, true),
+    });
     charges
+}
+
+/// The same, over all such places.
+pub fn password_of_a_stranger(limits: &Limits, address: &EmailAddress) -> Vec<Charge> {
+    vec![charge(LimitName::PasswordsPerAddress, address.canonical(), limits.passwords_per_address, true)]
+}
+
+/// A password beside a code that opened the sign-in. Counted for that mail alone: whoever reads the mailbox is kept out
+/// by nobody's guesses.
+pub fn opened_sign_in(limits: &Limits, mail: VerificationId) -> Vec<Charge> {
+    vec![charge(LimitName::OpenedSignIns, mail.to_string(), limits.opened_sign_ins, true)]
 }

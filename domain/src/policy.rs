@@ -21,6 +21,8 @@ pub struct Policy {
     pub code_lives: Seconds,
     /// No resend sooner than this after the last send. 30 seconds.
     pub resend_after: Seconds,
+    /// What whoever knows an address may ask for is mailed to it once in this time, whoever asks. 10 minutes.
+    pub stranger_mail_every: Seconds,
     /// Sends per verification. 5.
     pub sends_per_verification: u32,
     /// Sends per account and hour. 10. The state keeps the last 256, so more than that is no limit.
@@ -137,6 +139,7 @@ impl Default for Policy {
             confirmation_attempts: 5,
             code_lives: Seconds::minutes(10),
             resend_after: Seconds(30),
+            stranger_mail_every: Seconds::minutes(10),
             sends_per_verification: 5,
             sends_per_account_hour: 10,
             first_method_numbers_per_day: 2,
@@ -261,14 +264,22 @@ pub struct Limits {
     pub texts_per_prefix: Limit,
     /// Codes ordered by one source. 100 an hour.
     pub sends_per_source: Limit,
-    /// Mails that confirm one address. 5 an hour.
+    /// Mails that confirm the new address of an account, per address. 5 an hour.
     pub confirmation_mails_per_address: Limit,
-    /// Wrong codes that confirm one address. 20 a day.
+    /// Wrong codes that confirm the new address of an account, per address. 20 a day.
     pub confirmation_failures_per_address: Limit,
     /// Wrong passwords for one address from one source network. 10 in 15 minutes.
     pub passwords_per_address_and_source: Limit,
     /// Wrong passwords for one address from networks that never signed in to it. 100 a day.
     pub passwords_per_address: Limit,
+    /// Wrong passwords from one source, over all addresses. 100 an hour.
+    pub passwords_per_source: Limit,
+    /// Wrong passwords by one API client, over all addresses. 1,000 an hour.
+    pub passwords_per_client: Limit,
+    /// Wrong passwords beside one code that opened a sign-in. 10 in 15 minutes.
+    pub opened_sign_ins: Limit,
+    /// Wrong long codes from one source. 30 an hour.
+    pub long_codes_per_source: Limit,
     /// Wrong recovery codes from one source. 30 an hour.
     pub recovery_codes_per_source: Limit,
     /// Wrong second factors from one source, over all accounts. 30 an hour; each process lets one more through.
@@ -289,6 +300,10 @@ impl Default for Limits {
             confirmation_failures_per_address: limit(20, Seconds::days(1)),
             passwords_per_address_and_source: limit(10, Seconds::minutes(15)),
             passwords_per_address: limit(100, Seconds::days(1)),
+            passwords_per_source: limit(100, Seconds::hours(1)),
+            passwords_per_client: limit(1_000, Seconds::hours(1)),
+            opened_sign_ins: limit(10, Seconds::minutes(15)),
+            long_codes_per_source: limit(30, Seconds::hours(1)),
             recovery_codes_per_source: limit(30, Seconds::hours(1)),
             second_factors_per_source: limit(30, Seconds::hours(1)),
             second_factors_per_client: limit(200, Seconds::hours(1)),

@@ -17,8 +17,8 @@ use crate::{
     secret::TokenHash,
     time::{Seconds, Timestamp},
     values::{
-        Aal, Amr, Challenge, Channel, Country, Credential, EmailAddress, FactorKind, FreeText, Label, NumberPrefix,
-        PasswordHash, PhoneNumber, Purpose, TotpSecret,
+        Aal, Amr, Challenge, Channel, CodeForm, Country, Credential, EmailAddress, FactorKind, FreeText, Label,
+        NumberPrefix, PasswordHash, PhoneNumber, Purpose, TotpSecret,
     },
 };
 
@@ -287,6 +287,8 @@ pub struct Verification {
     pub progress: Progress,
     /// What it was started with, where its code comes back alone.
     pub asked: Option<AskedWith>,
+    /// The source network of a sign-in.
+    pub source: Option<Personal<String>>,
     /// Once completed, the only source network that it is good for.
     pub good_from: Option<Personal<String>>,
     /// Wrong codes that end it, where a count does.
@@ -339,6 +341,8 @@ pub enum Progress {
 pub struct IssuedCode {
     /// What it is derived from.
     pub challenge: Challenge,
+    /// What it looks like.
+    pub form: CodeForm,
     /// Its end.
     pub expires_at: Timestamp,
     /// No resend before.

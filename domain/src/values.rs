@@ -14,7 +14,7 @@ pub use callers::{Actor, Caller, Credential, Origin, PresentedDevice};
 pub(crate) use texts::is_separator;
 pub use texts::{
     Country, EmailAddress, EnteredCode, FreeText, InvalidNumber, InvalidValue, Label, NumberPrefix, PasswordHash,
-    PhoneNumber, TotpSecret, normalize_recovery_code,
+    PhoneNumber, TotpSecret, normalize_long_code, normalize_recovery_code,
 };
 
 /// What a second factor can be proved with.
@@ -191,6 +191,17 @@ pub struct Challenge {
     pub method_id: Option<MethodId>,
     /// 1 for the first code of this verification, channel and method; a resend after expiry counts on.
     pub issue: u32,
+}
+
+/// What a code looks like that was sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeForm {
+    /// Six digits: a credential or the right password came first, and locks bound the guesses.
+    #[default]
+    Digits,
+    /// Twelve characters of Crockford's base32: whoever knows an address may ask for it, so it must need no lock.
+    Letters,
 }
 
 /// Authenticator assurance level (NIST SP 800-63B, section 4) of a session.

@@ -66,8 +66,20 @@ impl Engine {
         request: &Request,
         manner: Manner,
     ) -> Result<Executed, ExecuteError> {
+        self.execute_knowing(account, command, request, manner, Evidence::new()).await
+    }
+
+    /// The same where something that the decision may need was found out before.
+    pub(crate) async fn execute_knowing(
+        &self,
+        account: AccountId,
+        command: &Command,
+        request: &Request,
+        manner: Manner,
+        evidence: Evidence,
+    ) -> Result<Executed, ExecuteError> {
         let stream = StreamId::Account(account);
-        let carried = self.carry_out::<Account>(&stream, command, request, manner).await?;
+        let carried = self.carry_out::<Account>(&stream, command, request, manner, evidence).await?;
         if let Some((before, events)) = &carried.appended {
             self.follow_up(account, &before.state, events, request).await;
         }
@@ -81,7 +93,7 @@ impl Engine {
         command: &D::Command,
         request: &Request,
     ) -> Result<Executed, ExecuteError> {
-        Ok(self.carry_out::<D>(stream, command, request, Manner::default()).await?.executed)
+        Ok(self.carry_out::<D>(stream, command, request, Manner::default(), Evidence::new()).await?.executed)
     }
 
     async fn carry_out<D: Decider>(
@@ -90,6 +102,7 @@ impl Engine {
         command: &D::Command,
         request: &Request,
         manner: Manner,
+        mut evidence: Evidence,
     ) -> Result<Carried<D>, ExecuteError> {
         let _turn = self.inner.queues.turn(stream).await;
         if let Some(executed) = self.replay(request).await? {
@@ -98,7 +111,6 @@ impl Engine {
         let pass = self.inner.states.enter(stream);
         // One command, one entropy: decided again, it makes the same ids and secrets.
         let entropy = self.runtime().entropy()?;
-        let mut evidence = Evidence::new();
         let mut loaded = self.known_or_loaded::<D>(stream, &pass).await?;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {

@@ -28,35 +28,33 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{
     decision::Decider,
+    delivery::CodeOrder,
     ids::{CommandId, EventId},
     inquiry::NeverEnough,
     outcome::{Outcome, Refusal},
     policy::Policy,
+    secret::SecretText,
     time::{Seconds, Timestamp},
-    values::{Caller, Origin},
+    values::{Caller, CodeForm, EmailAddress, Origin, Purpose},
 };
-use runtime::{Cache, NoRandomness, Runtime};
+use runtime::{NoRandomness, Runtime};
 use schemas::envelope::{Metadata, Position, Version};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use vault::{Hasher, VaultError};
+use vault::{DataKey, Hasher, VaultError};
 
-use self::{
-    cut_off::KnownCutOff, follow::Follower, numbers::Numbers, password_reset::Shadow, queues::Queues, states::States,
-};
+use self::{cut_off::KnownCutOff, follow::Follower, numbers::Numbers, queues::Queues, states::States};
 use event_store::{
     codec::CodecError,
     keys::{Keys, KeysError},
-    port::{EventLog, Limiter, LogError, SnapshotStore},
+    port::{Answers, EventLog, Limiter, LogError, SnapshotStore},
 };
 
 pub use self::{
     erasure::UnfinishedErasure,
     password_reset::{ResetAttempt, ResetTicket},
+    sign_in::PasswordSignIn,
 };
-
-/// Answers for addresses that nobody holds, kept at most.
-const SHADOWS: usize = 10_000;
 
 /// What an engine works with.
 #[derive(Clone)]
@@ -71,6 +69,8 @@ pub struct EngineParts {
     pub hasher: Hasher,
     /// Limits over accounts.
     pub limiter: Arc<dyn Limiter>,
+    /// Answers that are kept though nothing is appended.
+    pub answers: Arc<dyn Answers>,
     /// What runs it: the time, waiting, tasks, randomness.
     pub runtime: Runtime,
     /// The rules' numbers.
@@ -289,11 +289,6 @@ pub(crate) struct Inner {
     pub(crate) parts: EngineParts,
     pub(crate) states: States,
     pub(crate) queues: Queues,
-    /// Sign-ins by address. Their own queue: a sign-in waits for the account while it has its turn, and an
-    /// account's command waits for the address's stream.
-    pub(crate) sign_ins: Queues,
-    /// Answers for addresses that nobody holds, by idempotency key.
-    pub(crate) shadows: Cache<[u8; 32], Shadow>,
     /// Numbers of accounts that this process may give away.
     pub(crate) numbers: Numbers,
     /// Before when all sessions are over.
@@ -306,13 +301,11 @@ impl Engine {
     pub async fn start(parts: EngineParts, cancel: CancellationToken) -> Result<Self, ExecuteError> {
         let from = parts.log.last_position().await?;
         let states = States::new(&parts.runtime, parts.cache.states);
-        let (follower, shadows) = (Follower::default(), Cache::new(&parts.runtime, SHADOWS));
+        let follower = Follower::default();
         let engine = Self {
             inner: Arc::new(Inner {
                 states,
                 queues: Queues::default(),
-                sign_ins: Queues::default(),
-                shadows,
                 numbers: Numbers::default(),
                 cut_off: KnownCutOff::default(),
                 follower,
@@ -342,6 +335,17 @@ impl Engine {
     /// The log.
     pub fn log(&self) -> &Arc<dyn EventLog> {
         &self.inner.parts.log
+    }
+    /// The characters of a code that was ordered for an account with this key, as they are shown.
+    pub fn ordered_code(&self, key: &DataKey, order: &CodeOrder) -> Option<SecretText> {
+        match (order.form, order.challenge.purpose) {
+            (CodeForm::Digits, _) => Some(key.one_time_code(&order.challenge)),
+            (CodeForm::Letters, Purpose::ConfirmEmail) => {
+                let to = EmailAddress::parse(order.to.known()?).ok()?;
+                Some(self.keys().ring().confirmation_code(&to, order.challenge.issue))
+            }
+            (CodeForm::Letters, _) => Some(key.long_code(&order.challenge)),
+        }
     }
     /// The limiter.
     pub fn limiter(&self) -> &Arc<dyn Limiter> {

@@ -1,12 +1,14 @@
 //! Finding out what a decision needs.
 
 use domain::{
-    evidence::{Fact, Need, OfferedTotpKey, Question},
+    evidence::{Fact, LongCode, Need, OfferedTotpKey, Question},
     ids::StreamId,
     secret::Secret,
     time::Timestamp,
-    values::TotpSecret,
+    values::{Caller, TotpSecret},
 };
+
+use vault::Asker;
 
 use crate::{Engine, ExecuteError, Request};
 
@@ -18,7 +20,8 @@ impl Engine {
         request: &Request,
         now: Timestamp,
     ) -> Result<Fact, ExecuteError> {
-        let hasher = &self.inner.parts.hasher;
+        let is_known = request.caller != Caller::Anonymous;
+        let hasher = self.inner.parts.hasher.on_behalf_of(Asker { source: request.origin.network(), is_known });
         Ok(match need {
             Need::PasswordMatches(question) => {
                 let matches = hasher.password_matches(&question.hash, &question.entered).await?;
@@ -33,6 +36,16 @@ impl Engine {
             Need::SentCode(question) => {
                 let key = self.keys().key(stream).await?;
                 let code = key.map_or_else(|| Secret::new(String::new()), |key| key.one_time_code(&question.0));
+                question.answered(code)
+            }
+            Need::LongCode(question) => {
+                let code = match &question {
+                    LongCode::OfAccount(challenge) => {
+                        let key = self.keys().key(stream).await?;
+                        key.map_or_else(|| Secret::new(String::new()), |key| key.long_code(challenge))
+                    }
+                    LongCode::OfAddress { address, window } => self.keys().ring().confirmation_code(address, *window),
+                };
                 question.answered(code)
             }
             Need::TotpAttempt(attempt) => attempt.judged(),

@@ -1,28 +1,26 @@
 //! A forgotten password, without saying which addresses have an account.
 //!
-//! For an address that nobody holds, the same rules judge a made-up account: its answers have the shape,
-//! the counts and the times of a real one by construction, and nothing is appended. It is made up anew at
-//! every call from the ticket alone; only its wrong codes are counted, by the limiter.
-//!
-//! A ticket names its account in disguise (a keyed permutation of the id), for what it names must look the
-//! same whether there is an account or not.
+//! Whoever asks for a reset gets a ticket, and nothing of it is kept: its id says when it was asked for, its secret is
+//! derived from the id, and it names its account in disguise (a keyed permutation of the id), for what it names must
+//! look the same whether there is an account or not. Each asker's wrong codes are counted for their own ticket, by the
+//! limiter. So the answers of an address that nobody holds are those of any other by construction, whichever process
+//! gives them.
 
 use domain::{
-    account::{Presented, means_no_account, reset_asked_at},
+    account::{Presented, means_no_account, reset_asked, reset_asked_at, reset_of_nobody},
     commands::{Command, SecondFactor},
-    evidence::Evidence,
-    ids::{StreamId, VerificationId},
+    ids::{AccountId, VerificationId},
     limits,
     outcome::{Outcome, Refusal},
     secret::{SecretText, TokenHash, TokenSecret},
-    state::Account,
-    time::Timestamp,
-    values::{Caller, EmailAddress, EnteredCode},
+    state::{Account, Progress},
+    values::{Caller, EmailAddress, EnteredCode, Purpose},
 };
+use event_store::port::KeptAnswer;
 use schemas::envelope::Position;
 use uuid::Uuid;
 
-use crate::{Engine, ExecuteError, Executed, Loaded, Request, execute::Manner, sign_in::nowhere};
+use crate::{Engine, ExecuteError, Executed, Request, execute::Manner, sign_in::nowhere};
 
 /// What a reset's token says: the account in disguise, the verification, the secret.
 #[derive(Debug, Clone)]
@@ -44,15 +42,6 @@ pub struct ResetAttempt {
     pub second_factor: Option<SecondFactor>,
     /// The new password.
     pub new: SecretText,
-}
-
-/// An answer that was given for an address that nobody holds, kept for its idempotency key.
-#[derive(Clone)]
-pub(crate) struct Shadow {
-    body: [u8; 32],
-    handle: Uuid,
-    executed: Executed,
-    until: Timestamp,
 }
 
 impl Engine {
@@ -82,62 +71,80 @@ impl Engine {
     }
 
     async fn reset_requested(&self, email: &EmailAddress, request: &Request) -> Result<(Uuid, Executed), ExecuteError> {
-        let address = self.stream_of(email).await?;
-        let _turn = self.inner.sign_ins.turn(&address).await;
-        let account = self.account_of(email).await?;
-        if let Some(known) = self.replay_shadow(request)? {
-            return Ok(known);
-        }
         let now = self.now();
-        let id = VerificationId(self.runtime().entropy()?.uuid(now, "password reset"));
-        let command = Command::RequestPasswordReset { verification_id: id };
-        if let Some(account) = account {
-            let manner = Manner { keep_no_refusal: true };
-            let mut executed = self.execute_account(account, &command, request, manner).await?;
-            match &mut executed.outcome {
-                // As entered: the account may spell its address otherwise.
-                Ok(Outcome::VerificationStarted(started)) => started.spell_address(email),
-                Err(refusal) if means_no_account(refusal) => {
-                    return self.stranger_asked(email, id, &command, request, now).await;
-                }
-                _ => {}
-            }
-            return Ok((self.keys().ring().disguised(account), nowhere(executed)));
+        let charges = limits::mail(&self.policy().limits, &request.origin);
+        if let Err(retry_after) = self.limiter().charge(&charges, now).await? {
+            return Ok((Uuid::nil(), refused(Refusal::RateLimited { retry_after })));
         }
-        self.stranger_asked(email, id, &command, request, now).await
+        let account = self.account_of(email).await?;
+        let ring = self.keys().ring();
+        let named = account.unwrap_or_else(|| ring.stranger(email));
+        let fresh = (ring.disguised(named), VerificationId(self.runtime().entropy()?.uuid(now, "password reset")));
+        let ((handle, id), replayed) = self.kept_ticket(request, fresh).await?;
+        // Asked for again it is ordered again, for the first time may have ended before that: it is one mail.
+        if let Some(account) = self.due_for_a_mail(account).await? {
+            let command = Command::RequestPasswordReset {
+                verification_id: VerificationId(self.runtime().entropy()?.uuid(now, "mail of a password reset")),
+            };
+            let executed = self.execute_quietly(account, &command, request).await?;
+            if let Err(refusal) = executed.outcome
+                && !means_no_account(&refusal)
+            {
+                return Err(ExecuteError::Internal(format!("a mail was refused: {refusal}")));
+            }
+        }
+        let asked_at = id.moment().unwrap_or(now);
+        let secret = ring.reset_secret(ring.revealed(handle), id);
+        let started = reset_asked(id, secret, email, self.policy(), asked_at);
+        let outcome = Ok(Outcome::VerificationStarted(started));
+        Ok((handle, Executed { outcome, position: Position::START, replayed }))
     }
 
-    async fn stranger_asked(
+    /// The account, unless a mail with a reset's code went to it a moment ago. Asked of memory first: many who ask must
+    /// not stand in the account's queue.
+    async fn due_for_a_mail(&self, account: Option<AccountId>) -> Result<Option<AccountId>, ExecuteError> {
+        let Some(account) = account else { return Ok(None) };
+        let loaded = self.load(account).await?;
+        let was_mailed = loaded.state.was_just_mailed(Purpose::ResetPassword, loaded.now(self.runtime()));
+        Ok((!was_mailed).then_some(account))
+    }
+
+    /// The ticket that was given for this idempotency key, or a fresh one, and which it is. Kept beside the log for all
+    /// addresses alike, since for some of them nothing is ever appended.
+    async fn kept_ticket(
         &self,
-        email: &EmailAddress,
-        id: VerificationId,
+        request: &Request,
+        fresh: (Uuid, VerificationId),
+    ) -> Result<((Uuid, VerificationId), bool), ExecuteError> {
+        let Some(idempotency) = &request.idempotency else { return Ok((fresh, false)) };
+        let now = self.now();
+        let (handle, id) = fresh;
+        let answer = KeptAnswer {
+            key: idempotency.key,
+            body: idempotency.body,
+            answer: [*handle.as_bytes(), *id.0.as_bytes()].concat(),
+            expires_at: now.plus(idempotency.lives),
+        };
+        let kept = self.inner.parts.answers.keep(answer, now).await?;
+        if kept.body != idempotency.body {
+            return Err(ExecuteError::IdempotencyConflict);
+        }
+        let ticket = kept.answer.split_at_checked(16).and_then(|(handle, id)| {
+            Some((Uuid::from_slice(handle).ok()?, VerificationId(Uuid::from_slice(id).ok()?)))
+        });
+        let ticket = ticket.ok_or_else(|| ExecuteError::Internal("a kept ticket is unreadable".to_owned()))?;
+        Ok((ticket, ticket != fresh))
+    }
+
+    /// A command whose answer is nobody's, on an account that nobody is told of.
+    pub(crate) async fn execute_quietly(
+        &self,
+        account: AccountId,
         command: &Command,
         request: &Request,
-        now: Timestamp,
-    ) -> Result<(Uuid, Executed), ExecuteError> {
-        let ring = self.keys().ring();
-        let stranger = ring.stranger(email);
-        let made_up = loaded(Account::made_up(stranger, email.clone(), now), now);
-        let (entropy, mut evidence) = (ring.stranger_entropy(stranger, id), Evidence::new());
-        let stream = StreamId::Account(stranger);
-        let (decision, _) = self.decided(&stream, &made_up, command, request, &entropy, &mut evidence).await?;
-        let executed = Executed { outcome: decision.outcome, position: Position::START, replayed: false };
-        let handle = ring.disguised(stranger);
-        if let (Some(idempotency), Ok(_)) = (&request.idempotency, &executed.outcome) {
-            let until = now.plus(idempotency.lives);
-            let shadow = Shadow { body: idempotency.body, handle, executed: executed.clone(), until };
-            self.inner.shadows.insert(idempotency.key, shadow);
-        }
-        Ok((handle, executed))
-    }
-
-    fn replay_shadow(&self, request: &Request) -> Result<Option<(Uuid, Executed)>, ExecuteError> {
-        let Some(idempotency) = &request.idempotency else { return Ok(None) };
-        match self.inner.shadows.get(&idempotency.key).filter(|shadow| self.now() < shadow.until) {
-            None => Ok(None),
-            Some(shadow) if shadow.body != idempotency.body => Err(ExecuteError::IdempotencyConflict),
-            Some(shadow) => Ok(Some((shadow.handle, Executed { replayed: true, ..shadow.executed }))),
-        }
+    ) -> Result<Executed, ExecuteError> {
+        let request = Request { caller: Caller::Anonymous, ..request.inner() };
+        self.execute_account(account, command, &request, Manner::default()).await
     }
 
     async fn reset_attempted(
@@ -146,47 +153,66 @@ impl Engine {
         attempt: ResetAttempt,
         request: &Request,
     ) -> Result<Executed, ExecuteError> {
-        let refused = |refusal| Executed { outcome: Err(refusal), position: Position::START, replayed: false };
         let id = ticket.verification_id;
         let now = self.now();
-        let asked_at = match reset_asked_at(id, self.policy(), now) {
-            Ok(asked_at) => asked_at,
-            Err(refusal) => return Ok(refused(refusal)),
-        };
-        let ring = self.keys().ring();
-        let account = ring.revealed(ticket.handle);
-        let ResetAttempt { code, second_factor, new } = attempt;
-        let command = Command::ResetPassword { verification_id: id, code, second_factor, new };
-        let request = Request { caller: Caller::Verification(id), ..request.clone() };
-        let hash = TokenHash::of(&ticket.secret);
-        let presented = Presented::Verification(id);
-        let (known, cut_off) = (self.load(account).await?, self.cut_off().await?);
-        if known.state.authenticate(presented, &hash, None, cut_off, now).is_some() {
-            let manner = Manner { keep_no_refusal: true };
-            return self.execute_account(account, &command, &request, manner).await;
+        if let Err(refusal) = reset_asked_at(id, self.policy(), now) {
+            return Ok(refused(refusal));
         }
-
-        let stream = StreamId::Account(account);
-        let _turn = self.inner.sign_ins.turn(&stream).await;
-        let (entropy, mut evidence) = (ring.stranger_entropy(account, id), Evidence::new());
-        let after_wrong_codes =
-            |count| Account::made_up_in_reset(account, id, asked_at, count, self.policy(), &entropy);
-        let stranger = after_wrong_codes(0);
-        if stranger.authenticate(presented, &hash, None, cut_off, now).is_none() {
+        let account = self.keys().ring().revealed(ticket.handle);
+        let hash = TokenHash::of(&ticket.secret);
+        let (state, cut_off) = (self.load(account).await?.state, self.cut_off().await?);
+        let is_ours = TokenHash::of(&self.keys().ring().reset_secret(account, id)) == hash;
+        if !is_ours && state.authenticate(Presented::Verification(id), &hash, None, cut_off, now).is_none() {
             return Ok(refused(Refusal::Unauthenticated));
         }
-        let counted = limits::made_up_reset(self.policy(), id);
-        let failures = self.limiter().count(&counted, now).await?;
-        let stranger = loaded(after_wrong_codes(failures), asked_at);
-        let (decision, _) = self.decided(&stream, &stranger, &command, &request, &entropy, &mut evidence).await?;
-        if !decision.events.is_empty() {
-            // Full it cannot be: at the limit the rules judge no more.
-            let _counted = self.limiter().charge(&[counted], now).await?;
+        let counted = limits::reset_attempt(self.policy(), id);
+        // What was brought is not judged again; what comes after it counts for the account.
+        let judges_a_mail = attempt.code.is_some() && !is_half_done(&state, id);
+        let mut charges = Vec::new();
+        if judges_a_mail {
+            if self.limiter().count(&counted, now).await? >= counted.limit.count {
+                return Ok(refused(Refusal::VerificationExpired));
+            }
+            charges = limits::long_code_attempt(&self.policy().limits, &request.origin);
+            charges.push(counted.clone());
+            if let Err(retry_after) = self.limiter().charge(&charges, now).await? {
+                return Ok(refused(Refusal::RateLimited { retry_after }));
+            }
         }
-        Ok(Executed { outcome: decision.outcome, position: Position::START, replayed: false })
+        let executed = self.reset_judged(account, (id, hash), attempt, request).await?;
+        if let Err(Refusal::WrongCode { fail_count: 0, .. }) = executed.outcome {
+            let fail_count = self.limiter().count(&counted, now).await?;
+            return Ok(Executed { outcome: Err(Refusal::WrongCode { fail_count, locked_until: None }), ..executed });
+        }
+        self.limiter().refund(&charges, now).await?;
+        Ok(executed)
+    }
+
+    async fn reset_judged(
+        &self,
+        account: AccountId,
+        (id, ticket): (VerificationId, TokenHash),
+        attempt: ResetAttempt,
+        request: &Request,
+    ) -> Result<Executed, ExecuteError> {
+        let ResetAttempt { code, second_factor, new } = attempt;
+        let of_nobody = reset_of_nobody(code.as_ref(), &new);
+        let command = Command::ResetPassword { verification_id: id, ticket, code, second_factor, new };
+        let request = Request { caller: Caller::Verification(id), ..request.clone() };
+        let manner = Manner { keep_no_refusal: true };
+        let executed = self.execute_account(account, &command, &request, manner).await?;
+        match &executed.outcome {
+            Err(refusal) if means_no_account(refusal) => Ok(refused(of_nobody)),
+            _ => Ok(executed),
+        }
     }
 }
 
-fn loaded(state: Account, at: Timestamp) -> Loaded<Account> {
-    Loaded { state: std::sync::Arc::new(state), at, ..Loaded::default() }
+/// Whether the right code was brought with this ticket.
+fn is_half_done(state: &Account, id: VerificationId) -> bool {
+    state.verifications.get(&id).is_some_and(|reset| !matches!(reset.progress, Progress::Pending { .. }))
+}
+
+fn refused(refusal: Refusal) -> Executed {
+    Executed { outcome: Err(refusal), position: Position::START, replayed: false }
 }

@@ -38,10 +38,17 @@ async fn engine(kurrent: &Kurrent, ring: &Arc<KeyRing>) -> Engine {
         keys: Arc::new(Keys::new(&runtime, kurrent.keys(), Arc::clone(ring), 1_000)),
         snapshots: kurrent.snapshots(),
         hasher: Hasher::new(
-            HasherConfig { threads: 1, waiting: 1_000, password: cheap, recovery_code: cheap },
+            HasherConfig {
+                threads: 1,
+                waiting: 1_000,
+                waiting_per_source: 1_000,
+                password: cheap,
+                recovery_code: cheap,
+            },
             &runtime,
         ),
         limiter: Arc::new(MemoryLimiter::default()),
+        answers: Arc::new(MemoryLimiter::default()),
         runtime,
         policy: Arc::new(Policy::default()),
         cache: CacheOptions::default(),

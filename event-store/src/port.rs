@@ -233,6 +233,27 @@ pub trait Limiter: Send + Sync + 'static {
     async fn remember_network(&self, address: &str, network: &str, now: Timestamp) -> Result<(), LogError>;
 }
 
+/// An answer that no append carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Keyed hash of the source and the idempotency key.
+    pub key: [u8; 32],
+    /// Keyed hash of the request's body.
+    pub body: [u8; 32],
+    /// The answer; nothing personal and nothing secret.
+    pub answer: Vec<u8>,
+    /// Kept until then.
+    pub expires_at: Timestamp,
+}
+
+/// Answers to what appends nothing for some and must look the same for all: kept as durably for everybody, and seen by
+/// every process.
+#[async_trait]
+pub trait Answers: Send + Sync + 'static {
+    /// Keeps an answer unless its key has one that has not expired; what is kept afterwards.
+    async fn keep(&self, answer: KeptAnswer, now: Timestamp) -> Result<KeptAnswer, LogError>;
+}
+
 /// Where a worker stands in the log.
 #[async_trait]
 pub trait Checkpoints: Send + Sync + 'static {

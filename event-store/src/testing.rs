@@ -20,7 +20,7 @@ use futures::future::BoxFuture;
 use runtime::{Machine, NoRandomness, Runtime, System};
 use schemas::envelope::Position;
 
-use crate::port::{Checkpoints, Limiter, LogError};
+use crate::port::{Answers, Checkpoints, KeptAnswer, Limiter, LogError};
 
 /// The system's machine, but that its clocks stand until they are moved. What waits goes by the real time all the
 /// same: hours pass at once for the rules, and no time-out runs out for it.
@@ -101,6 +101,7 @@ type Bucket = (&'static str, Seconds, String);
 pub struct MemoryLimiter {
     charged: Mutex<HashMap<Bucket, Vec<Timestamp>>>,
     networks: Mutex<HashSet<(String, String)>>,
+    answers: Mutex<HashMap<[u8; 32], KeptAnswer>>,
     is_down: std::sync::atomic::AtomicBool,
 }
 
@@ -179,6 +180,19 @@ impl Limiter for MemoryLimiter {
         self.reached()?;
         locked(&self.networks).insert((address.to_owned(), network.to_owned()));
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Answers for MemoryLimiter {
+    async fn keep(&self, answer: KeptAnswer, now: Timestamp) -> Result<KeptAnswer, LogError> {
+        self.reached()?;
+        let mut answers = locked(&self.answers);
+        let kept = answers.entry(answer.key).or_insert_with(|| answer.clone());
+        if now >= kept.expires_at {
+            *kept = answer;
+        }
+        Ok(kept.clone())
     }
 }
 

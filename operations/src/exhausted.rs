@@ -1,4 +1,5 @@
-//! Whose wrong second factors are used up, kept in memory: a right code must not wait for a limit.
+//! Which limits are used up, kept in memory: a right second factor must not wait for a limit, and who keeps asking after
+//! being refused costs no look-up.
 
 use std::{collections::BTreeMap, sync::Mutex};
 
@@ -10,14 +11,21 @@ use domain::{
 /// More sources than this at once are not remembered; the accounts' own bounds hold for them all the same.
 const REMEMBERED: usize = 65_536;
 
+/// Wrong passwords are given back when a right one comes, and in another process nobody would hear of it: so long.
+const UNHEARD: Seconds = Seconds(1);
+
 /// Buckets that were found full, by their keyed hash, and until when.
 #[derive(Default)]
 pub(crate) struct Exhausted(Mutex<BTreeMap<[u8; 32], Timestamp>>);
 
 impl Exhausted {
-    /// Whether a charge is of a limit that is remembered here.
-    pub(crate) fn is_kept(charge: &Charge) -> bool {
-        matches!(charge.name, LimitName::SecondFactorsPerSource | LimitName::SecondFactorsPerClient)
+    /// For how much of the wait a charge's limit is remembered here, if it is.
+    pub(crate) fn kept_for(charge: &Charge, wait: Seconds) -> Option<Seconds> {
+        match charge.name {
+            LimitName::SecondFactorsPerSource | LimitName::SecondFactorsPerClient => Some(wait),
+            LimitName::PasswordsPerAddress => Some(wait.min(UNHEARD)),
+            _ => None,
+        }
     }
 
     pub(crate) fn remember(&self, bucket: [u8; 32], until: Timestamp, now: Timestamp) {

@@ -5,7 +5,7 @@ use domain::{
     ids::SessionId,
     time::{Seconds, Timestamp},
 };
-use event_store::port::LogError;
+use event_store::port::{KeptAnswer, LogError};
 use schemas::envelope::Position;
 use uuid::Uuid;
 
@@ -40,6 +40,8 @@ pub(super) trait OperationsKeeper: Send + Sync + 'static {
         again: Timestamp,
         forget: Timestamp,
     ) -> Result<(), LogError>;
+    /// Keeps an answer unless its key has one that has not expired; what is kept afterwards.
+    async fn keep_answer(&self, answer: KeptAnswer, now: Timestamp) -> Result<KeptAnswer, LogError>;
     /// A worker's place in the log.
     async fn load(&self, worker: &str) -> Result<Option<Position>, LogError>;
     /// Moves it.

@@ -6,7 +6,7 @@ use domain::{
     limits::Charge,
     time::{Seconds, Timestamp},
 };
-use event_store::port::{Limiter, LogError};
+use event_store::port::{Answers, KeptAnswer, Limiter, LogError};
 
 use crate::{Operations, exhausted::Exhausted, holdings::Bucket};
 
@@ -35,16 +35,24 @@ impl Operations {
 }
 
 #[async_trait]
+impl Answers for Operations {
+    async fn keep(&self, answer: KeptAnswer, now: Timestamp) -> Result<KeptAnswer, LogError> {
+        self.keeper.keep_answer(answer, now).await
+    }
+}
+
+#[async_trait]
 impl Limiter for Operations {
     async fn charge(&self, charges: &[Charge], now: Timestamp) -> Result<Result<(), Seconds>, LogError> {
         if charges.is_empty() {
             return Ok(Ok(()));
         }
         let word = self.keeper.charge(self.buckets(charges), now).await?;
-        if let Err(wait) = word {
-            for charge in charges.iter().filter(|charge| Exhausted::is_kept(charge)) {
-                self.exhausted.remember(self.bucket(charge).hash, now.plus(wait), now);
-            }
+        // Of several buckets nobody said which one is full.
+        if let (Err(wait), [charge]) = (word, charges)
+            && let Some(kept) = Exhausted::kept_for(charge, wait)
+        {
+            self.exhausted.remember(self.bucket(charge).hash, now.plus(kept), now);
         }
         Ok(word)
     }

@@ -65,6 +65,8 @@ impl Load {
                 attempts: None,
                 expires_at: until,
                 asked: None,
+                source: None,
+                replaces: None,
             }
             .into(),
             VerificationSucceeded {

@@ -65,6 +65,9 @@ const CHAIN: Chain<'static> = Chain::new(&[
     Upcaster { event_type: "EmailReleased", from: 1, upcast: unchanged },
     Upcaster { event_type: "TwoFactorReset", from: 1, upcast: reset_without_a_code },
     Upcaster { event_type: "EmailChanged", from: 1, upcast: changed_for_good },
+    // What strangers may ask for (ADR 0027): long codes, and sign-ins that give way to each other.
+    Upcaster { event_type: "VerificationStarted", from: 3, upcast: from_nowhere },
+    Upcaster { event_type: "CodeIssued", from: 3, upcast: in_digits },
 ]);
 
 /// Accounts of before have no number.
@@ -123,6 +126,15 @@ fn reset_without_a_code(data: Value) -> Value {
 fn changed_for_good(data: Value) -> Value {
     let data = ["old_email", "quiet_until", "undo_until"].into_iter().fold(data, with_null);
     with(data, "phone_numbers", Value::Array(Vec::new()))
+}
+
+/// No source was remembered, and nothing gave way.
+fn from_nowhere(data: Value) -> Value {
+    with_null(with_null(data, "source"), "replaces")
+}
+
+fn in_digits(data: Value) -> Value {
+    with(data, "form", "digits".into())
 }
 
 fn with_null(data: Value, field: &str) -> Value {
@@ -200,8 +212,8 @@ stored! {
     SessionRevoked => "SessionRevoked", 2;
     AccessTokenIssued => "AccessTokenIssued", 2;
     AccessTokenRevoked => "AccessTokenRevoked", 2;
-    VerificationStarted => "VerificationStarted", 3;
-    CodeIssued => "CodeIssued", 3;
+    VerificationStarted => "VerificationStarted", 4;
+    CodeIssued => "CodeIssued", 4;
     CodeResent => "CodeResent", 3;
     CodeRejected => "CodeRejected", 3;
     MethodLocked => "MethodLocked", 2;

@@ -134,6 +134,8 @@ pub struct Hashing {
     pub threads: Option<usize>,
     /// Hashes that may wait for one; a burst beyond it is told to come back later.
     pub queue: Option<usize>,
+    /// Hashes of one source that may wait; 16 when left out.
+    pub queue_per_source: Option<usize>,
 }
 
 /// States of accounts that are kept in memory.
@@ -237,7 +239,12 @@ impl Config {
         if self.key_ring.is_some() && self.key_ring_file.is_some() {
             return Err(ConfigError::new("key_ring", "is given twice", "remove key_ring or key_ring_file"));
         }
-        for (setting, value) in [("hashing.threads", self.hashing.threads), ("hashing.queue", self.hashing.queue)] {
+        let hashing = [
+            ("hashing.threads", self.hashing.threads),
+            ("hashing.queue", self.hashing.queue),
+            ("hashing.queue_per_source", self.hashing.queue_per_source),
+        ];
+        for (setting, value) in hashing {
             if value == Some(0) {
                 return Err(ConfigError::new(setting, "is 0, so nobody could sign in", "give at least 1"));
             }
@@ -324,9 +331,10 @@ impl Config {
 }
 
 /// Rules that make no sense with 0: all but these.
-const MAY_BE_ZERO: [&str; 7] = [
+const MAY_BE_ZERO: [&str; 8] = [
     "claim_takeover_after",
     "resend_after",
+    "stranger_mail_every",
     "totp_skew_steps",
     "totp_drift_search",
     "password_rejected_every",

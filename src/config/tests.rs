@@ -70,6 +70,7 @@ fn impossible_values_stop_the_start() {
         ("key_ring = \"x\"\nkey_ring_file = \"y\"", "key_ring"),
         ("[otlp]\nendpoint = \"https://collector\"", "otlp.endpoint"),
         ("[hashing]\nqueue = 0", "hashing.queue"),
+        ("[hashing]\nqueue_per_source = 0", "hashing.queue_per_source"),
         ("[http]\nconnections = 0", "http.connections"),
         ("[http]\nconnections_per_source = 0", "http.connections_per_source"),
         ("[http]\nhead_timeout = 0", "http.head_timeout"),

@@ -118,6 +118,7 @@ impl Opened {
             snapshots,
             hasher: Hasher::new(hasher(config), &runtime),
             limiter: Arc::<Operations>::clone(&operations),
+            answers: Arc::<Operations>::clone(&operations),
             runtime: runtime.clone(),
             policy: Arc::new(config.policy.clone()),
             cache: cache(config),
@@ -236,6 +237,7 @@ pub fn hasher(config: &Config) -> HasherConfig {
     HasherConfig {
         threads: config.hashing.threads.unwrap_or(default.threads),
         waiting: config.hashing.queue.unwrap_or(default.waiting),
+        waiting_per_source: config.hashing.queue_per_source.unwrap_or(default.waiting_per_source),
         ..default
     }
 }

@@ -3,3 +3,4 @@
 mod known_devices;
 mod proofs;
 mod secrets_to_be;
+mod strangers;

@@ -16,6 +16,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
     VaultError,
+    crockford::{spell, with_hyphens},
     derive::{hmac_sha256, length_prefixed, subkey},
 };
 
@@ -125,6 +126,17 @@ impl DataKey {
         code
     }
 
+    /// The characters of a long code that was ordered for this account, as they are shown.
+    pub fn long_code(&self, challenge: &Challenge) -> SecretText {
+        let key = subkey(&self.0.key, "countersign/v1/long code");
+        let parts = [
+            challenge.verification_id.0.as_bytes(),
+            challenge.purpose.name().as_bytes(),
+            &challenge.issue.to_be_bytes()[..],
+        ];
+        long_code(hmac_sha256(&key, &length_prefixed(&parts)))
+    }
+
     /// A key for an authenticator app, as it is offered to one credential: what is random, the offer's end and a tag.
     /// The tag is known again without being kept, and nobody else makes one, so nobody brings a key of their own.
     pub fn offered_totp_key(
@@ -169,6 +181,13 @@ impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[data key]")
     }
+}
+
+/// Sixty bits of a MAC as twelve characters in groups of four.
+pub(crate) fn long_code(mut mac: [u8; 32]) -> SecretText {
+    let code = with_hyphens(&spell(&mac[..8], 12));
+    mac.zeroize();
+    code
 }
 
 /// Dynamic truncation of RFC 4226, 5.3, over the 32 bytes of a SHA-256 MAC as RFC 6238 does it: 31 bits

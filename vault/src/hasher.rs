@@ -3,6 +3,7 @@
 mod argon;
 mod imported;
 mod pool;
+mod queue;
 mod recovery;
 
 use std::{fmt, num::NonZero, sync::Arc, time::Duration};
@@ -18,8 +19,10 @@ use runtime::Runtime;
 
 use crate::VaultError;
 use pool::{Bounds, Pool};
+use queue::Room;
 
 pub use imported::{check_imported_codes, check_imported_password};
+pub use queue::Asker;
 
 /// What one argon2id hash costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +47,11 @@ impl Argon2Cost {
 pub struct HasherConfig {
     /// Hashes at a time, each with memory of its own.
     pub threads: usize,
-    /// Hashes that may wait for a thread; one more is told [`VaultError::Busy`].
+    /// Hashes that may wait for a thread: so many of those who are known, and so many of strangers. One more, or one of
+    /// the source that has most, is told [`VaultError::Busy`].
     pub waiting: usize,
+    /// Hashes of one source that may wait.
+    pub waiting_per_source: usize,
     /// Cost of a new password's hash.
     pub password: Argon2Cost,
     /// Cost of a new recovery code's hash.
@@ -53,13 +59,14 @@ pub struct HasherConfig {
 }
 
 impl Default for HasherConfig {
-    /// A thread per core, at most 16 (304 MiB), and 512 waiting: with two cores the last of them is served
-    /// after about six seconds.
+    /// A thread per core, at most 16 (304 MiB), and 512 waiting, 16 of a source: with two cores the last of them is
+    /// served after about six seconds.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             threads: cores.min(16),
             waiting: 512,
+            waiting_per_source: 16,
             password: Argon2Cost::PASSWORD,
             recovery_code: Argon2Cost::RECOVERY_CODE,
         }
@@ -80,15 +87,31 @@ pub struct Hasher {
     password: Argon2Cost,
     recovery_code: Argon2Cost,
     runtime: Runtime,
+    asker: Arc<Asker>,
 }
 
 impl Hasher {
     /// Begins nothing yet: threads are asked for while there is something to hash.
     pub fn new(config: HasherConfig, runtime: &Runtime) -> Self {
-        let HasherConfig { threads, waiting, password, recovery_code } = config;
+        let HasherConfig { threads, waiting, waiting_per_source, password, recovery_code } = config;
+        let waiting = Room { lane: waiting, source: waiting_per_source };
         let usual = usize::try_from(password.memory_kib.max(recovery_code.memory_kib)).unwrap_or(usize::MAX);
         let pool = Pool::new(Bounds { threads, waiting, usual, idle: IDLE }, runtime.clone());
-        Self { pool: Arc::new(pool), password, recovery_code, runtime: runtime.clone() }
+        let asker = Arc::new(Asker::ourselves());
+        Self { pool: Arc::new(pool), password, recovery_code, runtime: runtime.clone(), asker }
+    }
+
+    /// The same pool for somebody's work.
+    #[must_use]
+    pub fn on_behalf_of(&self, asker: Asker) -> Self {
+        Self { asker: Arc::new(asker), ..self.clone() }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut pool::Memory) -> T + Send + 'static,
+    ) -> Result<T, VaultError> {
+        self.pool.run(&self.asker, work).await
     }
 
     /// Memory that is held for hashes now, in KiB: a gauge for operators.
@@ -101,24 +124,24 @@ impl Hasher {
     pub async fn password_matches(&self, hash: &PasswordHash, entered: &SecretText) -> Result<bool, VaultError> {
         let parsed = argon::Parsed::new(hash)?;
         let entered = entered.clone();
-        self.pool.run(move |memory| parsed.matches(&entered, memory)).await?
+        self.run(move |memory| parsed.matches(&entered, memory)).await?
     }
 
     /// Other work that takes long, by the same bounds.
     pub async fn beside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, VaultError> {
-        self.pool.run(|_| work()).await
+        self.run(|_| work()).await
     }
 
     /// The hash of a new password: PHC string, 16 bytes of salt, 32 of hash.
     pub async fn hash_password(&self, new: &SecretText) -> Result<PasswordHash, VaultError> {
         let (new, cost, salt) = (new.clone(), self.password, self.runtime.random_bytes()?);
-        self.pool.run(move |memory| argon::hash_password(&new, &salt, cost, memory)).await?
+        self.run(move |memory| argon::hash_password(&new, &salt, cost, memory)).await?
     }
 
     /// The same work as [`Self::password_matches`] for a password of ours, and no answer: for addresses that nobody has.
     pub async fn spend_like_a_password(&self, entered: &SecretText) -> Result<(), VaultError> {
         let (entered, cost) = (entered.clone(), self.password);
-        self.pool.run(move |memory| argon::spend(&entered, cost, memory)).await?
+        self.run(move |memory| argon::spend(&entered, cost, memory)).await?
     }
 
     /// The hash of an entered recovery code (normalized: 16 characters, no hyphens) by a set's salt and cost.
@@ -129,7 +152,7 @@ impl Hasher {
     ) -> Result<RecoveryCodeHash, VaultError> {
         let salt = recovery::Salt::of(set)?;
         let entered = entered.clone();
-        self.pool.run(move |memory| salt.hash(&entered, memory)).await?
+        self.run(move |memory| salt.hash(&entered, memory)).await?
     }
 
     /// Which of another system's recovery codes was entered: its place. All are compared in one turn of a thread,
@@ -137,13 +160,13 @@ impl Hasher {
     /// taken over ([`check_imported_codes`]).
     pub async fn imported_code(&self, hashes: &[String], entered: &Secret<String>) -> Result<Option<u32>, VaultError> {
         let (hashes, entered) = (imported::parsed(hashes), entered.clone());
-        self.pool.run(move |memory| imported::place(&hashes, &entered, memory)).await
+        self.run(move |memory| imported::place(&hashes, &entered, memory)).await
     }
 
     /// A fresh set of recovery codes with their hashes, under one fresh salt.
     pub async fn fresh_recovery_codes(&self, count: u32) -> Result<FreshRecoveryCodes, VaultError> {
         let (drawn, cost) = (recovery::Drawn::by(&self.runtime, count)?, self.recovery_code);
-        self.pool.run(move |memory| recovery::fresh(&drawn, cost, memory)).await?
+        self.run(move |memory| recovery::fresh(&drawn, cost, memory)).await?
     }
 }
 

@@ -4,12 +4,12 @@
 use domain::{
     entropy::Entropy,
     ids::{AccountId, VerificationId},
-    secret::to_hex,
+    secret::{SecretText, TokenSecret, to_hex},
     values::EmailAddress,
 };
 use uuid::Uuid;
 
-use crate::KeyRing;
+use crate::{KeyRing, data_key::long_code};
 
 /// Rounds of the disguise: four make a strong pseudorandom permutation of a pseudorandom function (Luby and Rackoff).
 const ROUNDS: u8 = 4;
@@ -20,10 +20,15 @@ impl KeyRing {
         AccountId(first_half(&self.lookup_hash("no account", &address.canonical())))
     }
 
-    /// The entropy of a reset of such an account: the same for every call with its ticket, so that the ticket's secret
-    /// is known again without being kept.
-    pub fn stranger_entropy(&self, stranger: AccountId, reset: VerificationId) -> Entropy {
-        Entropy::new(self.lookup_hash("password reset", &format!("{stranger} {reset}")))
+    /// The secret of a reset's token, of an account or of none: it is known again without being kept.
+    pub fn reset_secret(&self, account: AccountId, reset: VerificationId) -> TokenSecret {
+        Entropy::new(self.lookup_hash("password reset", &format!("{account} {reset}"))).token("verification")
+    }
+
+    /// The code that confirms an address, as it is shown: the same for all who sign up with it in one window.
+    pub fn confirmation_code(&self, address: &EmailAddress, window: u32) -> SecretText {
+        // The address comes last: no two pairs read alike.
+        long_code(self.lookup_hash("confirm_email", &format!("{window} {}", address.canonical())))
     }
 
     /// An account's id under a keyed permutation: Feistel rounds of the look-up key's HMAC.
@@ -81,8 +86,9 @@ mod tests {
         let address = EmailAddress::parse("Eve@Example.com").unwrap();
         assert_eq!(ring(7).disguised(account()).to_string(), "d92f9d3a-70ec-ecb5-9cc2-2c89f1b09ac0");
         assert_eq!(ring(7).stranger(&address).to_string(), "4e2d0f4f-5a40-9e16-7239-1ebe8260c9d5");
-        let entropy = ring(7).stranger_entropy(account(), VerificationId(Uuid::from_u128(0xf1)));
-        assert_eq!(to_hex(&entropy.bytes("x")), "844fe65bd97e8e7a630c12552aa4170ecb9df826b91fa0c790211982275d0bc5");
+        let secret = ring(7).reset_secret(account(), VerificationId(Uuid::from_u128(0xf1)));
+        assert_eq!(to_hex(secret.expose()), "9c57fa4a248f33f881ed9a7a75130886b847b85239f6d479ff12d0238a561d53");
+        assert_eq!(ring(7).confirmation_code(&address, 2_992_536).expose(), "PHKB-EYKK-QGYV");
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Codes {
         let Some(ordered) = CodeOrder::of(&recorded.event) else { return Ok(Verdict::Done) };
         let Some(to) = ordered.to.known() else { return Ok(Verdict::Done) };
 
-        let digits = key.one_time_code(&ordered.challenge);
+        let Some(digits) = self.office.engine.ordered_code(&key, &ordered) else { return Ok(Verdict::Done) };
         let message = self.message(account_id, stored.id, &ordered, to, &digits).await?;
         let unreceipted = if ordered.is_resend { self.unreceipted(&recorded, &ordered).await? } else { None };
         let send = Send {

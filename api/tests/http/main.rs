@@ -12,6 +12,7 @@ mod email_undos;
 mod end_users;
 mod ending_sessions;
 mod idempotency;
+mod polls;
 mod proofs;
 mod receipts;
 mod security;

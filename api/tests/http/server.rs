@@ -14,7 +14,6 @@ use domain::{
     api_key::{ApiKey, ApiKeyCommand},
     ids::{AccountId, ApiKeyId, StreamId},
     outcome::Outcome,
-    state::Progress,
     time::Timestamp,
     values::{Caller, Channel, FreeText, Scope},
 };
@@ -123,6 +122,11 @@ impl Call<'_> {
         *request.version_mut() = self.version;
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request
+    }
+    /// Sends it to the router alone; its status.
+    pub async fn send_unread(self) -> u16 {
+        let router = self.server.router.clone();
+        router.oneshot(self.request()).await.unwrap().status().as_u16()
     }
     pub async fn send(self) -> Answer {
         let server = self.server;
@@ -257,19 +261,7 @@ impl Server {
     /// The last code that was ordered for an account over a channel.
     pub async fn code(&self, account: &str, channel: Channel) -> String {
         let account: AccountId = account.parse().unwrap();
-        let state = self.fixture.engine.load(account).await.unwrap().state;
-        let pending = |progress: &Progress| matches!(progress, Progress::Pending { .. });
-        let verifications = state.verifications.values().filter(|verification| pending(&verification.progress));
-        let verifications = verifications.flat_map(|verification| &verification.codes);
-        let enrollments = state.enrollments.values().flat_map(|enrollment| &enrollment.codes);
-        let challenge = verifications
-            .chain(enrollments)
-            .filter(|code| code.challenge.channel == channel)
-            .max_by_key(|code| (code.sent_at, code.challenge.verification_id))
-            .unwrap()
-            .challenge;
-        let key = self.fixture.keys.key(&StreamId::Account(account)).await.unwrap().unwrap();
-        key.one_time_code(&challenge).expose().clone()
+        self.fixture.last_code(account, channel).await.unwrap().expose().clone()
     }
 
     /// The code that an authenticator app shows now.

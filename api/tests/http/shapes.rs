@@ -21,7 +21,7 @@ async fn signing_up_confirming_and_signing_in() {
     let resend = format!("/v1/accounts/{account}/email/resend");
     let verify = format!("/v1/accounts/{account}/email/verify");
     server.post(&resend).send().await.is(202);
-    let wrong = server.post(&verify).json(&json!({"code": "000000"})).send().await.refuses(422, "wrong_code");
+    let wrong = server.post(&verify).json(&json!({"code": "0000-0000-0000"})).send().await.refuses(422, "wrong_code");
     assert_eq!(wrong.json["fail_count"], 1);
     let code = server.code(&account, Channel::Email).await;
     let verified = server.post(&verify).json(&json!({"code": code})).send().await.is(200);
@@ -153,10 +153,10 @@ async fn a_forgotten_password_is_reset_with_the_mailed_code() {
 
     for asked in [&asked, &unknown] {
         let path = format!("/v1/password-resets/{}", asked.text_at("/id"));
-        let body = json!({"code": "000000", "new_password": "another horse battery staple"});
+        let body = json!({"code": "0000-0000-0000", "new_password": "another horse battery staple"});
         let wrong = server.post(&path).bearer(&asked.text_at("/token")).json(&body).send().await;
         assert_eq!(wrong.refuses(422, "wrong_code").json["fail_count"], 1);
-        let body = json!({"code": "000000", "new_password": "short"});
+        let body = json!({"code": "0000-0000-0000", "new_password": "short"});
         let weak = server.post(&path).bearer(&asked.text_at("/token")).json(&body).send().await;
         assert_eq!(weak.refuses(422, "invalid_request").json["field"], "new_password");
         server.post(&path).json(&body).send().await.refuses(401, "unauthenticated");

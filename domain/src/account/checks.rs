@@ -50,10 +50,11 @@ impl Rules<'_> {
         if let Some(channel) = channel {
             self.not_just_sent(credential, channel, method_id)?;
         }
-        self.pending_verifications()?;
+        let replaces = self.room_for_a_verification()?;
         self.may_check_again()?;
         let started = VerificationStarted {
             asked: Some(AskedWith { kind, method_id }),
+            replaces,
             ..self.verification(purpose, Some(credential), Vec::new())
         };
         let Decision { mut events, outcome } = self.begin(&started)?;

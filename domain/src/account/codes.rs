@@ -11,7 +11,7 @@ use crate::{
     secret::{Secret, SecretText},
     state::{AddressChange, Device, Enrollment, IssuedCode, Progress, Verification},
     time::{Seconds, Timestamp},
-    values::{Challenge, Channel, EmailAddress, EnteredCode, MethodKind, PhoneNumber, Purpose, is_separator},
+    values::{Challenge, Channel, CodeForm, EmailAddress, EnteredCode, MethodKind, PhoneNumber, Purpose, is_separator},
 };
 
 pub(super) fn sent(sent_to: String, expires_at: Timestamp, resend_after: Timestamp) -> CodeSent {
@@ -97,12 +97,7 @@ impl Rules<'_> {
         let last = last_code(&verification.codes, channel, method_id);
         self.not_too_soon(last)?;
         let policy = self.context.policy;
-        if verification.sends >= policy.sends_per_verification {
-            let (Progress::Pending { expires_at } | Progress::HalfDone { expires_at }) = verification.progress else {
-                return Err(Refusal::VerificationExpired.into());
-            };
-            return Err(Refusal::RateLimited { retry_after: self.until(expires_at) }.into());
-        }
+        self.sends_left(verification)?;
         match &recipient {
             Recipient::Number(number, _) => {
                 self.account_may_send()?;
@@ -122,6 +117,17 @@ impl Rules<'_> {
         }
         let challenge = Challenge { verification_id: id, purpose: verification.purpose, channel, method_id, issue: 0 };
         Ok(self.order(challenge, last, &recipient))
+    }
+
+    /// Sends per verification.
+    pub(super) fn sends_left(&self, verification: &Verification) -> Ruling<()> {
+        if verification.sends < self.context.policy.sends_per_verification {
+            return Ok(());
+        }
+        let (Progress::Pending { expires_at } | Progress::HalfDone { expires_at }) = verification.progress else {
+            return Err(Refusal::VerificationExpired.into());
+        };
+        Err(Refusal::RateLimited { retry_after: self.until(expires_at) }.into())
     }
 
     /// The same code while it is valid (a late message still works), a new one afterwards.
@@ -164,6 +170,7 @@ impl Rules<'_> {
                     expires_at,
                     resend_after,
                     automatic: false,
+                    form: CodeForm::Digits,
                 };
                 (issued.into(), expires_at)
             }
@@ -278,6 +285,7 @@ impl Rules<'_> {
             expires_at: self.now().plus(policy.code_lives),
             resend_after: self.now().plus(policy.resend_after),
             automatic,
+            form: CodeForm::Digits,
         }
     }
 
@@ -336,10 +344,10 @@ impl Rules<'_> {
 }
 
 impl Purpose {
-    /// Whether a mail for it is one of the account's sends. What a stranger may ask for is bounded per
-    /// address over all accounts instead, and takes nothing from the account's own sends.
+    /// Whether a mail for it is one of the account's sends. What a stranger may ask for is sent once in a while instead,
+    /// and takes nothing from the account's own sends.
     pub(super) const fn counts_as_send_of_the_account(self) -> bool {
-        !matches!(self, Self::ConfirmEmail | Self::ResetPassword)
+        !matches!(self, Self::ConfirmEmail | Self::ResetPassword | Self::OpenSignIn)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         Tallies, Tally, Unlock, Verification,
     },
     time::{Seconds, Timestamp},
-    values::{Aal, Amr, Challenge, Channel, Credential, FactorKind, Purpose},
+    values::{Aal, Amr, Challenge, Channel, CodeForm, Credential, FactorKind, Purpose},
 };
 
 /// What ended longer ago than this is dropped.
@@ -126,17 +126,20 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
             if e.started_by.is_some() && e.purpose != Purpose::SignIn {
                 state.growth.checks.count(at);
             }
+            if let Some(replaced) = e.replaces.and_then(|id| state.verifications.get_mut(&id)) {
+                replaced.progress = Progress::Failed { at };
+            }
             state.verifications.insert(e.verification_id, started(e, at));
         }
         Event::CodeIssued(e) => {
             let (verification_id, purpose, channel) = (e.verification_id, e.purpose, e.channel);
             let challenge = Challenge { verification_id, purpose, channel, method_id: e.method_id, issue: e.issue };
-            sent(&mut state, challenge, e.expires_at, e.resend_after, at);
+            sent(&mut state, challenge, e.form, (e.expires_at, e.resend_after), at);
         }
         Event::CodeResent(e) => {
             let (verification_id, purpose, channel) = (e.verification_id, e.purpose, e.channel);
             let challenge = Challenge { verification_id, purpose, channel, method_id: e.method_id, issue: e.issue };
-            sent(&mut state, challenge, e.expires_at, e.resend_after, at);
+            sent(&mut state, challenge, CodeForm::Digits, (e.expires_at, e.resend_after), at);
         }
         Event::CodeRejected(e) => rejected(&mut state, e, at),
         Event::MethodLocked(e) => {
@@ -337,6 +340,7 @@ pub(super) fn started(event: &VerificationStarted, at: Timestamp) -> Verificatio
         started_at: at,
         progress: Progress::Pending { expires_at: event.expires_at },
         asked: event.asked,
+        source: event.source.clone(),
         good_from: None,
         attempts: event.attempts,
         failures: 0,
@@ -372,8 +376,14 @@ fn enroll(
 }
 
 /// A send: the code it carries takes the place of the one it repeats.
-fn sent(state: &mut Account, challenge: Challenge, expires_at: Timestamp, resend_after: Timestamp, sent_at: Timestamp) {
-    let code = IssuedCode { challenge, expires_at, resend_after, sent_at };
+fn sent(
+    state: &mut Account,
+    challenge: Challenge,
+    form: CodeForm,
+    (expires_at, resend_after): (Timestamp, Timestamp),
+    sent_at: Timestamp,
+) {
+    let code = IssuedCode { challenge, form, expires_at, resend_after, sent_at };
     let Challenge { verification_id, channel, method_id, issue, .. } = challenge;
     if challenge.purpose == Purpose::UndoEmailChange {
         for change in state.address_changes.iter_mut().filter(|change| change.id == verification_id) {

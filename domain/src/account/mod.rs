@@ -31,7 +31,7 @@ mod verification;
 
 pub use password_form::GuessedSoon;
 pub use queries::{AccountSummary, Presented};
-pub use strangers::{means_no_account, reset_asked_at};
+pub use strangers::{is_long_code, means_no_account, reset_asked, reset_asked_at, reset_of_nobody};
 pub use totp::{TotpAttempt, TotpVerdict, totp_code};
 pub use unfinished::{UNFINISHED_IS_NEWS, sign_in_begun};
 
@@ -42,6 +42,7 @@ use crate::{
     evidence::{Evidence, Need},
     state::{Account, Phase},
     time::Timestamp,
+    values::Purpose,
 };
 use rules::Rules;
 
@@ -82,9 +83,12 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
         Command::FreezeChanges { link } => rules.freeze_changes(link),
         Command::UnfreezeChanges { verification_id } => rules.unfreeze_changes(*verification_id),
         Command::SetPassword { current, new } => rules.set_password(current.as_ref(), new),
-        Command::RequestPasswordReset { verification_id } => rules.request_password_reset(*verification_id),
-        Command::ResetPassword { verification_id, code, second_factor, new } => {
-            rules.reset_password(*verification_id, code.as_ref(), second_factor.as_ref(), new)
+        Command::RequestPasswordReset { verification_id } => {
+            rules.mail_for_whoever_asks(Purpose::ResetPassword, *verification_id)
+        }
+        Command::OpenSignIn { verification_id } => rules.mail_for_whoever_asks(Purpose::OpenSignIn, *verification_id),
+        Command::ResetPassword { verification_id, ticket, code, second_factor, new } => {
+            rules.reset_password(*verification_id, ticket, code.as_ref(), second_factor.as_ref(), new)
         }
         Command::SignIn { password, rejections } => rules.sign_in(password.as_ref(), *rejections),
         Command::NoteUnfinishedSignIn { verification_id } => rules.note_unfinished_sign_in(*verification_id),

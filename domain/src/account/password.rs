@@ -1,21 +1,37 @@
 //! Passwords: their form, changing one, a forgotten one.
 
 use super::{
-    attempts::{Judgement, proved},
+    attempts::{Judgement, Proof, proved},
     rules::{Rules, invalid, readable},
+    strangers::{self, reset_asked_at},
 };
 use crate::{
     commands::SecondFactor,
     decision::{Decision, Ruling},
-    events::{CodeIssued, Event, PasswordSet, RevocationReason, VerificationStarted},
+    events::{Event, PasswordSet, RevocationReason, VerificationStarted},
     ids::VerificationId,
     limits,
-    outcome::{Outcome, Refusal, StartedVerification},
+    outcome::{Outcome, Refusal},
     personal::Personal,
-    secret::SecretText,
+    secret::{SecretText, TokenHash},
     state::{Progress, Verification},
-    values::{Caller, EmailAddress, EnteredCode, FactorKind, PasswordHash, Purpose},
+    values::{Caller, EnteredCode, FactorKind, PasswordHash, Purpose},
 };
+
+/// How far the mailbox of a reset is proved.
+enum Mailbox {
+    /// By a right code, in this call or an earlier one.
+    Proved {
+        /// What goes on from here.
+        reset: VerificationId,
+        /// It, waiting for a second factor where one is needed.
+        half_done: Verification,
+        /// What is new.
+        events: Vec<Event>,
+    },
+    /// The code was wrong: what to record and to tell.
+    NotProved(Decision),
+}
 
 impl Rules<'_> {
     pub(super) fn set_password(&self, current: Option<&SecretText>, new: &SecretText) -> Ruling {
@@ -55,79 +71,28 @@ impl Rules<'_> {
     /// Asks for the present password; wrong ones count like those of a sign-in.
     pub(super) fn current_password(&self, hash: &PasswordHash, entered: &SecretText) -> Ruling<()> {
         let (limits, origin) = (&self.context.policy.limits, self.context.origin);
-        self.allowed(limits::password_attempt(limits, self.email()?, origin, true))?;
+        self.allowed(limits::password_attempt(limits, self.email()?, &origin.network()))?;
         if self.password_matches(hash, entered)? { Ok(()) } else { Err(Refusal::WrongCredentials.into()) }
-    }
-
-    pub(super) fn request_password_reset(&self, verification_id: VerificationId) -> Ruling {
-        self.confirmed()?;
-        // To be answered as if there were no account: that its address is new is nobody's business.
-        if self.state.quiet_at(self.now()).is_some() {
-            return Err(Refusal::NotFound.into());
-        }
-        if self.state.verifications.contains_key(&verification_id) {
-            return Err(Refusal::Conflict.into());
-        }
-        let email = self.email()?;
-        self.allowed(limits::confirmation_mail(&self.context.policy.limits, email, self.context.origin))?;
-        let (started, issued) = self.reset_asked_for(verification_id, email);
-        let verification = super::evolve::started(&started, self.now());
-        let outcome = StartedVerification {
-            verification: self.state.view_of(
-                verification_id,
-                &verification,
-                self.side(None),
-                self.context.policy,
-                self.now(),
-            ),
-            secret: self.context.entropy.token("verification"),
-            sent: Some(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after)),
-        };
-        Ok(Decision::accept(vec![started.into(), issued.into()], Outcome::VerificationStarted(outcome)))
-    }
-
-    /// The verification of a reset and the order of its mail.
-    pub(super) fn reset_asked_for(
-        &self,
-        verification_id: VerificationId,
-        email: &EmailAddress,
-    ) -> (VerificationStarted, CodeIssued) {
-        let expires_at = self.now().plus(self.context.policy.verification_lives);
-        let started = self.address_check(verification_id, Purpose::ResetPassword, None, None, expires_at);
-        (started, self.first_mail(verification_id, Purpose::ResetPassword, email, false))
     }
 
     pub(super) fn reset_password(
         &self,
         id: VerificationId,
+        ticket: &TokenHash,
         code: Option<&EnteredCode>,
         second_factor: Option<&SecondFactor>,
         new: &SecretText,
     ) -> Ruling {
         self.confirmed()?;
-        let verification = self.driven_reset(id)?;
-        self.open(verification)?;
-        // Only whoever brought the right code is told what depends on the address: before that, an account
-        // must not be told apart from none.
         Self::password_length(new)?;
-        self.not_guessed_soon(new, None)?;
-        // After support's reset the mailbox is never enough alone: the code that support handed over comes with it.
-        let needs_second = self.state.two_factor_since.is_some() || self.state.reset.is_some();
-        let mut events = Vec::new();
-        let mut half_done = verification.clone();
-        let mut changes_wait_until = None;
-        if let Progress::Pending { expires_at } = verification.progress {
-            let code = code.ok_or_else(|| invalid("code", "is required"))?;
-            match self.judge_reset_mail(id, verification, code)? {
-                Judgement::Wrong(decision) => return Ok(decision),
-                Judgement::Right(proof) => {
-                    let until = if needs_second { expires_at } else { self.now() };
-                    events = proved(id, verification, proof, until, needs_second);
-                }
-            }
-            half_done.progress = Progress::HalfDone { expires_at };
-        }
+        let needs_second = self.needs_a_second_factor();
+        let (id, half_done, mut events) = match self.mailbox_of_a_reset(id, ticket, code)? {
+            Mailbox::Proved { reset, half_done, events } => (reset, half_done, events),
+            Mailbox::NotProved(decision) => return Ok(decision),
+        };
+        // Only whoever brought the right code makes us estimate anything.
         self.not_guessed_soon(new, Some(self.email()?))?;
+        let mut changes_wait_until = None;
         if needs_second {
             let Some(second) = second_factor else {
                 let refusal = Refusal::VerificationRequired { purpose: Purpose::ResetPassword };
@@ -153,6 +118,65 @@ impl Rules<'_> {
         events.push(PasswordSet { password, verification_id: Some(id), changes_wait_until }.into());
         events.extend(self.end_all_others(None, RevocationReason::PasswordChanged));
         Ok(Decision::accept(events, Outcome::PasswordSet { session: None }))
+    }
+
+    /// After support's reset the mailbox is never enough alone: the code that support handed over comes with it.
+    fn needs_a_second_factor(&self) -> bool {
+        self.state.two_factor_since.is_some() || self.state.reset.is_some()
+    }
+
+    fn mailbox_of_a_reset(
+        &self,
+        id: VerificationId,
+        ticket: &TokenHash,
+        code: Option<&EnteredCode>,
+    ) -> Ruling<Mailbox> {
+        if self.state.verifications.contains_key(&id) {
+            return self.mailbox_of_a_reset_under_way(id, code);
+        }
+        if *self.context.caller != Caller::Verification(id) {
+            return Err(Refusal::NotFound.into());
+        }
+        let entered = strangers::entered_for_a_reset(code)?;
+        let Some((mail_id, mail)) = self.mail_of(Purpose::ResetPassword, &entered)? else {
+            return Err(strangers::WRONG.into());
+        };
+        let proof = || Proof::of(FactorKind::Email, None, self.side(None));
+        let mut events = proved(mail_id, mail, proof(), self.now(), false);
+        if !self.needs_a_second_factor() {
+            return Ok(Mailbox::Proved { reset: mail_id, half_done: mail.clone(), events });
+        }
+        // The second factor may come in a call of its own. It needs this caller's proof, not anybody's who asked.
+        let asked_at = reset_asked_at(id, self.context.policy, self.now())?;
+        let expires_at = asked_at.plus(self.context.policy.verification_lives);
+        let check = self.address_check(id, Purpose::ResetPassword, None, None, expires_at);
+        let started = VerificationStarted { token_hash: *ticket, ..check };
+        let mut half_done = super::evolve::started(&started, self.now());
+        events.push(started.into());
+        events.extend(proved(id, &half_done, proof(), expires_at, true));
+        half_done.progress = Progress::HalfDone { expires_at };
+        Ok(Mailbox::Proved { reset: id, half_done, events })
+    }
+
+    /// A reset whose code was brought before, or that was begun when codes had six digits.
+    fn mailbox_of_a_reset_under_way(&self, id: VerificationId, code: Option<&EnteredCode>) -> Ruling<Mailbox> {
+        let verification = self.driven_reset(id)?;
+        self.open(verification)?;
+        let mut half_done = verification.clone();
+        let mut events = Vec::new();
+        if let Progress::Pending { expires_at } = verification.progress {
+            let code = code.ok_or_else(|| invalid("code", "is required"))?;
+            match self.judge_reset_mail(id, verification, code)? {
+                Judgement::Wrong(decision) => return Ok(Mailbox::NotProved(decision)),
+                Judgement::Right(proof) => {
+                    let needs_second = self.needs_a_second_factor();
+                    let until = if needs_second { expires_at } else { self.now() };
+                    events = proved(id, verification, proof, until, needs_second);
+                }
+            }
+            half_done.progress = Progress::HalfDone { expires_at };
+        }
+        Ok(Mailbox::Proved { reset: id, half_done, events })
     }
 
     /// A reset is driven by the token that its request answered with, by nothing else.

@@ -1,6 +1,9 @@
 //! Signing up, confirming an address, changing it.
 
-use super::rules::{Rules, invalid, readable};
+use super::{
+    rules::{Rules, invalid, readable},
+    strangers,
+};
 use crate::{
     decision::{Decision, Ruling},
     events::{
@@ -11,8 +14,10 @@ use crate::{
     outcome::{Outcome, Refusal},
     personal::Personal,
     secret::{SecretText, TokenHash},
-    state::{Device, Phase, Progress, Verification},
-    values::{Caller, Channel, Credential, EmailAddress, EnteredCode, FactorKind, PhoneNumber, Purpose, Scope},
+    state::{Device, Phase, Verification},
+    values::{
+        Caller, Channel, CodeForm, Credential, EmailAddress, EnteredCode, FactorKind, PhoneNumber, Purpose, Scope,
+    },
 };
 
 impl Rules<'_> {
@@ -44,9 +49,8 @@ impl Rules<'_> {
         if let Some(password) = password {
             self.not_guessed_soon(password, Some(email))?;
         }
-        if !vouch {
-            self.allowed(limits::confirmation_mail(&policy.limits, email, self.context.origin))?;
-        }
+        let id = VerificationId(self.context.entropy.uuid(self.now(), "confirmation"));
+        let mail = if vouch { None } else { self.confirmation_mail(id, email)? };
         let password = match password {
             Some(password) => Some(Personal::Known(self.password_hash(password)?)),
             None => None,
@@ -70,9 +74,8 @@ impl Rules<'_> {
         if vouch {
             events.push(EmailVerified { verification_id: None, vouched_by: client }.into());
         } else {
-            let id = VerificationId(self.context.entropy.uuid(self.now(), "confirmation"));
             events.push(self.address_check(id, Purpose::ConfirmEmail, None, None, expires_at).into());
-            events.push(self.first_mail(id, Purpose::ConfirmEmail, email, false).into());
+            events.extend(mail.map(Event::from));
         }
         Ok(Decision::accept(events, Outcome::Registered { account_id, email_verified: vouch }))
     }
@@ -99,6 +102,8 @@ impl Rules<'_> {
             attempts: Some(self.context.policy.confirmation_attempts),
             expires_at,
             asked: None,
+            source: None,
+            replaces: None,
         }
     }
 
@@ -127,14 +132,24 @@ impl Rules<'_> {
             self.changes_are_possible()?;
             self.room_for_an_address_change()?;
         }
-        let issued = self.valid_code(&verification.codes, Channel::Email, None)?;
-        let entered = super::codes::digits(code, 6)?;
         let address = match &verification.new_email {
             Some(email) => readable(email)?,
             None => self.email()?,
         };
-        self.allowed(limits::confirmation_attempt(&self.context.policy.limits, address))?;
-        let reason = if !self.code_matches(issued.challenge, &entered)? {
+        let is_long =
+            verification.new_email.is_none() && verification.codes.iter().all(|code| code.form == CodeForm::Letters);
+        let limits = &self.context.policy.limits;
+        let is_right = if is_long {
+            let entered = strangers::entered(code)?;
+            self.allowed(limits::long_code_attempt(limits, self.context.origin))?;
+            self.confirms(verification, address, &entered)?
+        } else {
+            let issued = self.valid_code(&verification.codes, Channel::Email, None)?;
+            let entered = super::codes::digits(code, 6)?;
+            self.allowed(limits::confirmation_attempt(limits, address))?;
+            self.code_matches(issued.challenge, &entered)?
+        };
+        let reason = if !is_right {
             RejectionReason::Wrong
         } else if self.claims(address)? {
             return Ok(self.address_proved(id, verification));
@@ -190,7 +205,13 @@ impl Rules<'_> {
     pub(super) fn resend_email_code(&self) -> Ruling {
         let (id, verification) = self.address_check_under_way()?;
         self.open(verification)?;
-        self.send(id, verification, Channel::Email, None)
+        if verification.new_email.is_some() {
+            return self.send(id, verification, Channel::Email, None);
+        }
+        self.sends_left(verification)?;
+        let email = self.email()?;
+        let mail = self.confirmation_mail(id, email)?;
+        Ok(Decision::accept(mail.into_iter().map(Event::from).collect(), Outcome::Done))
     }
 
     pub(super) fn change_email(
@@ -207,7 +228,7 @@ impl Rules<'_> {
         if self.email()?.canonical() == email.canonical() {
             return Err(invalid("email", "is the address of this account already").into());
         }
-        self.pending_verifications()?;
+        let replaces = self.room_for_a_verification()?;
         self.account_may_send()?;
         if let Some(hash) = &self.state.password {
             let password = password.ok_or_else(|| invalid("password", "is required"))?;
@@ -219,7 +240,8 @@ impl Rules<'_> {
         let by = Some(Credential::Session(session));
         let issued = self.first_mail(id, Purpose::ConfirmNewEmail, email, false);
         let outcome = Outcome::CodeSent(super::codes::sent(email.masked(), issued.expires_at, issued.resend_after));
-        let started = self.address_check(id, Purpose::ConfirmNewEmail, Some(email), by, expires_at);
+        let check = self.address_check(id, Purpose::ConfirmNewEmail, Some(email), by, expires_at);
+        let started = VerificationStarted { replaces, ..check };
         Ok(Decision::accept(vec![started.into(), issued.into()], outcome))
     }
 
@@ -242,20 +264,5 @@ impl Rules<'_> {
             Device::Totp { .. } => None,
         });
         numbers.collect()
-    }
-
-    /// So that state stays small: a bounded number of verifications wait at a time.
-    pub(super) fn pending_verifications(&self) -> Ruling<()> {
-        let ends = self.state.verifications.values().filter_map(|verification| match verification.progress {
-            Progress::Pending { expires_at } | Progress::HalfDone { expires_at } if self.now() < expires_at => {
-                Some(expires_at)
-            }
-            _ => None,
-        });
-        if ends.clone().count() >= self.context.policy.pending_verifications as usize {
-            let first = ends.min().unwrap_or(self.now());
-            return Err(Refusal::RateLimited { retry_after: self.until(first) }.into());
-        }
-        Ok(())
     }
 }

@@ -1,16 +1,31 @@
 //! Signing in and out, sessions.
 
-use super::rules::{Rules, readable};
+use super::rules::Rules;
 use crate::{
     decision::{Decision, Ruling},
-    events::{Event, PasswordRejected, RevocationReason, SessionRevoked, SignedIn as SignedInEvent, SignedOut},
+    events::{
+        Event, PasswordRejected, RevocationReason, SessionRevoked, SignedIn as SignedInEvent, SignedOut,
+        VerificationStarted,
+    },
     evidence::KnownNetwork,
     ids::{SessionId, VerificationId},
     outcome::{Outcome, Refusal, SignedIn},
+    personal::Personal,
     secret::{SecretText, TokenHash},
-    state::{Phase, Tallies},
+    state::{Account, Phase, Tallies},
     values::{Aal, Amr, Caller, Credential, FactorKind, PasswordHash, Purpose, Scope, Side},
 };
+
+impl Account {
+    /// What an entered password is compared with: an account without one has the hash that no password has, so that the
+    /// comparison takes as long.
+    pub fn password_asked_for(&self) -> Result<PasswordHash, Refusal> {
+        match &self.password {
+            None => Ok(PasswordHash::of_nothing()),
+            Some(hash) => hash.known().cloned().ok_or(Refusal::Unreadable),
+        }
+    }
+}
 
 impl Rules<'_> {
     pub(super) fn sign_in(&self, password: Option<&SecretText>, rejections: u32) -> Ruling {
@@ -22,10 +37,9 @@ impl Rules<'_> {
                     Caller::ApiClient(id, _) => Some(Credential::ApiClient(*id)),
                     _ => None,
                 };
-                let known = self.state.password.as_ref().map(readable).transpose()?.cloned();
-                let hash = known.clone().unwrap_or_else(PasswordHash::of_nothing);
+                let hash = self.state.password_asked_for()?;
                 let right = self.password_matches(&hash, password)?;
-                if !(right && known.is_some() && self.state.phase == Phase::Confirmed) {
+                if !(right && self.state.password.is_some() && self.state.phase == Phase::Confirmed) {
                     return Ok(self.password_rejected(rejections));
                 }
                 (started_by, vec![Amr::Pwd])
@@ -38,8 +52,10 @@ impl Rules<'_> {
             let (events, session) = self.new_session(&first_factor, None, None, started_by)?;
             return Ok(Decision::accept(events, Outcome::SignedIn(session)));
         }
-        self.pending_verifications()?;
-        self.begin(&self.verification(Purpose::SignIn, started_by, first_factor))
+        let replaces = self.room_for_a_verification()?;
+        let source = password.map(|_| Personal::Known(self.context.origin.network()));
+        let started = self.verification(Purpose::SignIn, started_by, first_factor);
+        self.begin(&VerificationStarted { source, replaces, ..started })
     }
 
     /// The history gets at most one such event in a while, with the count that the limiter keeps.

@@ -218,6 +218,7 @@ fn check_of(change: &AddressChange) -> Verification {
         started_at: Timestamp::EPOCH,
         progress: Progress::HalfDone { expires_at: change.undo_until },
         asked: None,
+        source: None,
         attempts: None,
         failures: change.failures,
         recovery_failures: change.failures,

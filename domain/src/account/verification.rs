@@ -64,7 +64,7 @@ impl Rules<'_> {
         if target.is_some_and(|id| !self.state.methods.contains_key(&id)) {
             return Err(Refusal::NotFound.into());
         }
-        self.pending_verifications()?;
+        let replaces = self.room_for_a_verification()?;
         self.password_for_a_change(purpose, credential, password)?;
         if purpose != Purpose::SignIn {
             self.may_check_again()?;
@@ -72,6 +72,7 @@ impl Rules<'_> {
         let started = VerificationStarted {
             action: action.cloned().map(Personal::Known),
             target,
+            replaces,
             // An API client vouches for the first factor; an access token stands for it.
             first_factor: Vec::new(),
             yields_session: purpose == Purpose::SignIn
@@ -111,7 +112,40 @@ impl Rules<'_> {
             attempts: None,
             expires_at: self.now().plus(self.context.policy.verification_lives),
             asked: None,
+            source: None,
+            replaces: None,
         }
+    }
+
+    /// So that state stays small: a bounded number of verifications wait at a time. The next one takes the place of a
+    /// sign-in that got no further than the password: of the source that has most of them, the oldest. So whoever has
+    /// the password from one place keeps nobody else out, and nobody who does without one is held up by it.
+    pub(super) fn room_for_a_verification(&self) -> Ruling<Option<VerificationId>> {
+        let ends = |verification: &Verification| match verification.progress {
+            Progress::Pending { expires_at } | Progress::HalfDone { expires_at } => Some(expires_at),
+            _ => None,
+        };
+        let waiting = self.state.verifications.iter().filter(|(_, v)| ends(v).is_some_and(|end| self.now() < end));
+        if waiting.clone().count() < self.context.policy.pending_verifications as usize {
+            return Ok(None);
+        }
+        let sign_ins: Vec<(&VerificationId, &Verification)> = waiting
+            .clone()
+            .filter(|(_, verification)| {
+                verification.purpose == Purpose::SignIn && verification.first_factor.contains(&Amr::Pwd)
+            })
+            .collect();
+        let of_its_source = |one: &Verification| sign_ins.iter().filter(|(_, v)| v.source == one.source).count();
+        let most = sign_ins.iter().map(|(_, verification)| of_its_source(verification)).max();
+        let gives_way = sign_ins
+            .iter()
+            .filter(|(_, verification)| Some(of_its_source(verification)) == most)
+            .min_by_key(|(id, verification)| (verification.started_at, **id));
+        if let Some((id, _)) = gives_way {
+            return Ok(Some(**id));
+        }
+        let first = waiting.filter_map(|(_, verification)| ends(verification)).min().unwrap_or(self.now());
+        Err(Refusal::RateLimited { retry_after: self.until(first) }.into())
     }
 
     /// Starts it, tells what it offers, and sends the one email that is ever sent by itself: the identity

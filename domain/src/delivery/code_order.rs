@@ -4,7 +4,7 @@ use crate::{
     events::Event,
     personal::Personal,
     time::Timestamp,
-    values::{Challenge, Country, NumberPrefix},
+    values::{Challenge, CodeForm, Country, NumberPrefix},
 };
 
 /// A code to be sent.
@@ -12,6 +12,8 @@ use crate::{
 pub struct CodeOrder {
     /// What its digits are derived from.
     pub challenge: Challenge,
+    /// What it looks like.
+    pub form: CodeForm,
     /// The address or number.
     pub to: Personal<String>,
     /// Country of the number.
@@ -26,7 +28,7 @@ pub struct CodeOrder {
 
 /// The two events have the same fields, and no type in common.
 macro_rules! ordered {
-    ($event:ident, $is_resend:literal) => {
+    ($event:ident, $form:expr, $is_resend:literal) => {
         CodeOrder {
             challenge: Challenge {
                 verification_id: $event.verification_id,
@@ -35,6 +37,7 @@ macro_rules! ordered {
                 method_id: $event.method_id,
                 issue: $event.issue,
             },
+            form: $form,
             to: $event.to.clone(),
             country: $event.country.clone(),
             prefix: $event.prefix.clone(),
@@ -48,8 +51,8 @@ impl CodeOrder {
     /// The code that an event orders.
     pub fn of(event: &Event) -> Option<Self> {
         match event {
-            Event::CodeIssued(e) => Some(ordered!(e, false)),
-            Event::CodeResent(e) => Some(ordered!(e, true)),
+            Event::CodeIssued(e) => Some(ordered!(e, e.form, false)),
+            Event::CodeResent(e) => Some(ordered!(e, CodeForm::Digits, true)),
             _ => None,
         }
     }

@@ -44,10 +44,6 @@ impl EmailAddress {
         }
         Ok(Self(format!("{local}@{}", host.to_ascii_lowercase())))
     }
-    /// An address that nobody has (RFC 2606): what stands where there is none.
-    pub(crate) fn of_nobody() -> Self {
-        Self("nobody@example.org".to_owned())
-    }
     /// The address as mail is sent to it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -314,7 +310,16 @@ pub(crate) const fn is_separator(c: char) -> bool {
 /// Entry ignores case, spaces and hyphens and reads O as 0, I and L as 1. `None` when it is not
 /// shaped like one.
 pub fn normalize_recovery_code(entered: &str) -> Option<Secret<String>> {
-    let mut code = String::with_capacity(16);
+    normalize_crockford(entered, 16)
+}
+
+/// The same for a long code that was mailed: 12 characters.
+pub fn normalize_long_code(entered: &str) -> Option<Secret<String>> {
+    normalize_crockford(entered, 12)
+}
+
+fn normalize_crockford(entered: &str, length: usize) -> Option<Secret<String>> {
+    let mut code = String::with_capacity(length);
     for c in entered.chars() {
         let c = match c.to_ascii_uppercase() {
             c if is_separator(c) => continue,
@@ -322,11 +327,15 @@ pub fn normalize_recovery_code(entered: &str) -> Option<Secret<String>> {
             'I' | 'L' => '1',
             c => c,
         };
-        if !(c.is_ascii_digit() || (c.is_ascii_uppercase() && c != 'U')) || code.len() == 16 {
+        if !(c.is_ascii_digit() || (c.is_ascii_uppercase() && c != 'U')) || code.len() == length {
             code.zeroize();
             return None;
         }
         code.push(c);
     }
-    (code.len() == 16).then(|| Secret::new(code))
+    if code.len() != length {
+        code.zeroize();
+        return None;
+    }
+    Some(Secret::new(code))
 }

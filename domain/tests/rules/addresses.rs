@@ -186,6 +186,7 @@ fn what_was_mailed_to_the_old_address_is_dead() {
     let scene = scene.when(confirm(&digits(&MAIL))).accepted().next().by(Caller::Verification(OTHER_CHECK));
     let forgot = Command::ResetPassword {
         verification_id: OTHER_CHECK,
+        ticket: hash_of(9),
         code: Some(entered(&digits(&reset))),
         second_factor: None,
         new: Secret::new(OTHER_PASSWORD.to_owned()),

@@ -234,6 +234,8 @@ impl Any {
                 attempts: self.option(Self::count),
                 expires_at,
                 asked: self.option(|any| AskedWith { kind: any.kind(), method_id: any.option(Self::method) }),
+                source: self.option(|any| any.personal("192.0.2.7".to_owned())),
+                replaces: self.option(Self::verification),
             }
             .into(),
             10 => CodeIssued {
@@ -248,6 +250,7 @@ impl Any {
                 expires_at,
                 resend_after: self.time(),
                 automatic: self.bool(),
+                form: if self.bool() { CodeForm::Letters } else { CodeForm::Digits },
             }
             .into(),
             11 => CodeResent {
@@ -539,9 +542,11 @@ impl Any {
             26 => Command::ChangeEmail { email: self.email(), password, verification_id: some_id },
             27 => self.of(&[
                 Command::RequestPasswordReset { verification_id },
+                Command::OpenSignIn { verification_id },
                 Command::EraseAccount { verification_id: some_id },
                 Command::ResetPassword {
                     verification_id,
+                    ticket: hash_of(9),
                     code: Some(code.clone()),
                     second_factor: Some(SecondFactor { kind: None, method_id: None, code }),
                     new,

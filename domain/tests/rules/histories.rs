@@ -33,6 +33,11 @@ pub const CHECK: VerificationId = VerificationId(Uuid::from_u128(0xf1));
 pub const OTHER_CHECK: VerificationId = VerificationId(Uuid::from_u128(0xf2));
 pub const THIRD_CHECK: VerificationId = VerificationId(Uuid::from_u128(0xf3));
 
+/// A reset as whoever asked for it at the start was told.
+pub const TICKET: VerificationId =
+    VerificationId(Uuid::from_u128((START.as_millis().cast_unsigned() as u128) << 80 | 7 << 76 | 2 << 62 | 0xf1));
+pub const WITH_TICKET: Caller = Caller::Verification(TICKET);
+
 pub fn email() -> EmailAddress {
     EmailAddress::parse("ada@example.com").unwrap()
 }
@@ -226,6 +231,8 @@ pub fn started(id: VerificationId, purpose: Purpose, by: Option<Credential>) -> 
         attempts: None,
         expires_at: after(Seconds::minutes(15)),
         asked: None,
+        source: None,
+        replaces: None,
     }
 }
 /// The second factor is asked for: driven by its own token, it will yield a session.
@@ -280,8 +287,19 @@ pub fn ordered(challenge: Challenge, at: Timestamp) -> Event {
         expires_at: at.plus(Seconds::minutes(10)),
         resend_after: at.plus(Seconds(30)),
         automatic: false,
+        form: CodeForm::Digits,
     }
     .into()
+}
+/// A long code was ordered then, with its verification: whoever knows the address may have asked for it.
+pub fn mailed_to_strangers(challenge: Challenge, at: Timestamp) -> [Event; 2] {
+    let Event::CodeIssued(mail) = ordered(challenge, at) else { panic!("no order") };
+    let (expires_at, resend_after) = (at.plus(Seconds::minutes(20)), at.plus(Seconds::minutes(10)));
+    let check = checking_address(challenge.verification_id, challenge.purpose, None);
+    [
+        VerificationStarted { expires_at, ..check }.into(),
+        CodeIssued { form: CodeForm::Letters, expires_at, resend_after, ..mail }.into(),
+    ]
 }
 /// The same code was ordered again.
 pub fn ordered_again(challenge: Challenge, at: Timestamp) -> Event {

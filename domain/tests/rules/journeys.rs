@@ -2,6 +2,7 @@
 
 use domain::{
     commands::Command,
+    evidence::LongCode,
     ids::{MethodId, SessionId, VerificationId},
     outcome::{Outcome, Refusal},
     secret::Secret,
@@ -31,7 +32,8 @@ impl Story {
                 vouch_for_email: false,
             },
         );
-        let code = digits(&mailed(&told));
+        let window = event_of!(told, CodeIssued).issue;
+        let code = letters(&LongCode::OfAddress { address: email(), window });
         story.asks(Caller::Anonymous, Command::VerifyEmail { code: entered(&code) }).accepted();
         let told = story.asks(Caller::Anonymous, sign_in(PASSWORD));
         story.session = event_of!(told, SignedIn).session_id;

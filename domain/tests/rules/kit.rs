@@ -8,7 +8,7 @@ use domain::{
     decision::{Context, Decider, Decision},
     entropy::Entropy,
     events::{Event, RecoveryCodeHash, RecoveryCodeHashes},
-    evidence::{Claim, Evidence, Fact, FreshRecoveryCodes, Need, Question},
+    evidence::{Claim, Evidence, Fact, FreshRecoveryCodes, LongCode, Need, Question},
     ids::{AccountNumber, VerificationId},
     inquiry::{self, NeverEnough},
     limits::{Charge, LimitName},
@@ -40,6 +40,11 @@ pub fn digits(challenge: &Challenge) -> String {
     let hash = Sha256::digest(format!("{challenge:?}"));
     let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
     format!("{:06}", number % 1_000_000)
+}
+/// Twelve characters that depend on everything a long code is derived from.
+pub fn letters(code: &LongCode) -> String {
+    let hash = to_hex(&Sha256::digest(format!("{code:?}"))).to_uppercase();
+    format!("{}-{}-{}", &hash[0..4], &hash[4..8], &hash[8..12])
 }
 /// Six other digits.
 pub fn other_than(code: &str) -> String {
@@ -218,6 +223,10 @@ impl<D: Decider> Scene<D> {
             }
             Need::SentCode(question) => {
                 let code = entered(&digits(&question.0));
+                question.answered(code)
+            }
+            Need::LongCode(question) => {
+                let code = entered(&letters(&question));
                 question.answered(code)
             }
             Need::TotpAttempt(attempt) => attempt.judged(),

@@ -47,6 +47,11 @@ fn the_limits_beside_the_log_are_those_of_the_design() {
     assert_eq!(limits.confirmation_failures_per_address, limit(20, Seconds::days(1)));
     assert_eq!(limits.passwords_per_address_and_source, limit(10, Seconds::minutes(15)));
     assert_eq!(limits.passwords_per_address, limit(100, Seconds::days(1)));
+    assert_eq!(limits.passwords_per_source, limit(100, Seconds::hours(1)));
+    assert_eq!(limits.passwords_per_client, limit(1_000, Seconds::hours(1)));
+    assert_eq!(limits.opened_sign_ins, limit(10, Seconds::minutes(15)));
+    assert_eq!(limits.long_codes_per_source, limit(30, Seconds::hours(1)));
+    assert_eq!(Policy::default().stranger_mail_every, Seconds::minutes(10));
 }
 
 #[test]
@@ -55,13 +60,20 @@ fn a_password_from_a_known_network_is_not_held_up_by_strangers() {
     let origin = Origin { ip: Some([192, 0, 2, 7].into()), ..Origin::default() };
     let name = |charges: Vec<limits::Charge>| charges.iter().map(|charge| charge.name.name()).collect::<Vec<_>>();
     let address = EmailAddress::parse("Ada@Example.com").unwrap();
-    let known = limits::password_attempt(&limits, &address, &origin, true);
+    let known = limits::password_attempt(&limits, &address, &origin.network());
     assert_eq!(known[0].subject, "ada@example.com 192.0.2.7");
     assert_eq!(name(known), ["passwords_per_address_and_source"]);
-    let unknown = limits::password_attempt(&limits, &address, &origin, false);
+    let unknown = [
+        limits::password_of_a_source(&limits, &address, &Caller::Anonymous, &origin),
+        limits::password_of_a_stranger(&limits, &address),
+    ]
+    .concat();
     assert!(unknown.iter().all(|charge| charge.refund_on_success), "what counts is failures");
-    assert_eq!(unknown[1].subject, "ada@example.com");
-    assert_eq!(name(unknown), ["passwords_per_address_and_source", "passwords_per_address"]);
+    assert_eq!((unknown[1].subject.as_str(), unknown[2].subject.as_str()), ("192.0.2.7", "ada@example.com"));
+    assert_eq!(name(unknown), ["passwords_per_address_and_source", "passwords_per_source", "passwords_per_address"]);
+    let by_client = limits::password_of_a_source(&limits, &address, &product(), &origin);
+    assert_eq!(by_client[1].subject, KEY.to_string());
+    assert_eq!(name(by_client), ["passwords_per_address_and_source", "passwords_per_client"]);
 }
 
 #[test]
@@ -80,7 +92,12 @@ fn every_limit_names_its_subject_by_what_it_bounds() {
     assert_eq!(subjects(limits::confirmation_attempt(&limits, &email())), ["ada@example.com"]);
     assert_eq!(subjects(limits::recovery_code_attempt(&limits, &origin)), ["2001:db8:0:0::/64"]);
     assert_eq!(subjects(limits::registration(&limits, &origin)), ["2001:db8:0:0::/64"]);
-    assert!(subjects(limits::reset_attempt(&limits, ACCOUNT))[0].contains(&ACCOUNT.to_string()));
+    assert_eq!(limits::reset_attempt(&Policy::default(), CHECK).subject, CHECK.to_string());
+    assert_eq!(subjects(limits::opened_sign_in(&limits, CHECK)), [CHECK.to_string()]);
+    assert_eq!(subjects(limits::long_code_attempt(&limits, &origin)), ["2001:db8:0:0::/64"]);
+    let mail = limits::stranger_mail(&Policy::default(), &email());
+    assert_eq!((mail[0].limit.count, mail[0].limit.window), (1, Seconds::minutes(10)));
+    assert_eq!(subjects(mail), ["ada@example.com"]);
 }
 
 #[test]

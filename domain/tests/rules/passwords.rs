@@ -1,9 +1,10 @@
 //! Passwords: changing one, a forgotten one.
 
 use domain::{
+    account::reset_of_nobody,
     commands::{Command, SecondFactor},
     events::*,
-    evidence::Need,
+    evidence::{LongCode, Need},
     ids::{MethodId, VerificationId},
     limits::LimitName,
     outcome::{Outcome, Refusal, VerificationStatus},
@@ -17,13 +18,14 @@ use domain::{
 use crate::{event_of, histories::*, kit::*};
 
 const MAIL: Challenge = Challenge {
-    verification_id: CHECK,
+    verification_id: OTHER_CHECK,
     purpose: Purpose::ResetPassword,
     channel: Channel::Email,
     method_id: None,
     issue: 1,
 };
-const TEXT: Challenge = Challenge { channel: Channel::Sms, method_id: Some(MethodId(2)), ..MAIL };
+const TEXT: Challenge =
+    Challenge { verification_id: TICKET, channel: Channel::Sms, method_id: Some(MethodId(2)), ..MAIL };
 
 fn change(current: Option<&str>, new: &str) -> Command {
     let secret = |text: &str| Secret::new(text.to_owned());
@@ -31,7 +33,8 @@ fn change(current: Option<&str>, new: &str) -> Command {
 }
 fn reset(code: Option<&str>, second: Option<SecondFactor>) -> Command {
     Command::ResetPassword {
-        verification_id: CHECK,
+        verification_id: TICKET,
+        ticket: hash_of(9),
         code: code.map(entered),
         second_factor: second,
         new: Secret::new(OTHER_PASSWORD.to_owned()),
@@ -41,18 +44,22 @@ fn reset(code: Option<&str>, second: Option<SecondFactor>) -> Command {
 fn second(kind: Option<FactorKind>, code: &str) -> Option<SecondFactor> {
     Some(SecondFactor { kind, method_id: None, code: entered(code) })
 }
+fn mailed() -> String {
+    letters(&LongCode::OfAccount(MAIL))
+}
+const NOT_IT: &str = "0000-0000-0000";
 /// A reset was asked for, and its mail went out.
 fn asked(mut history: Vec<Event>) -> Scene<Account> {
-    history.push(checking_address(CHECK, Purpose::ResetPassword, None).into());
-    history.push(ordered(MAIL, START));
-    given(history).by(CHECKED)
+    history.extend(mailed_to_strangers(MAIL, START));
+    given(history).by(WITH_TICKET)
 }
 /// With 2FA on, and the mail's code was brought.
 fn half_done() -> Scene<Account> {
-    let told = asked(an_account_with_both()).when(reset(Some(&digits(&MAIL)), None));
-    assert_eq!(told.names(), ["VerificationSucceeded"]);
+    let told = asked(an_account_with_both()).when(reset(Some(&mailed()), None));
+    assert_eq!(told.names(), ["VerificationSucceeded", "VerificationStarted", "VerificationSucceeded"]);
     told.next()
 }
+const WRONG: Refusal = Refusal::WrongCode { fail_count: 0, locked_until: None };
 const SECOND: Refusal = Refusal::VerificationRequired { purpose: Purpose::ResetPassword };
 
 #[test]
@@ -143,92 +150,160 @@ fn an_api_client_cannot_set_passwords() {
 }
 
 #[test]
-fn a_forgotten_password_starts_with_a_mail() {
-    let command = || Command::RequestPasswordReset { verification_id: CHECK };
-    let told = given(an_account_with_totp()).when(command()).then_named(&["VerificationStarted", "CodeIssued"]);
-    let started = event_of!(told, VerificationStarted);
-    assert_eq!((started.verification_id, started.started_by, started.attempts), (CHECK, None, Some(5)));
-    assert_eq!(started.expires_at, after(Seconds::minutes(15)));
-    let Outcome::VerificationStarted(shown) = told.outcome() else { panic!("not started") };
-    let kinds: Vec<FactorKind> = shown.verification.methods.iter().map(|method| method.kind).collect();
-    assert_eq!(kinds, [FactorKind::Email], "it does not tell whether 2FA is on");
-    let told = told.charging(&[LimitName::SendsPerSource, LimitName::ConfirmationMailsPerAddress]);
-    let mail = &told.charges()[1];
-    assert_eq!((mail.limit.count, mail.limit.window), (5, Seconds::hours(1)));
-    told.next().when(command()).refused(Refusal::Conflict);
-    nothing_yet().when(command()).refused(Refusal::NotFound);
-    given(an_account()).when_full(LimitName::ConfirmationMailsPerAddress).when(command()).rate_limited_for(77);
+fn a_forgotten_password_starts_with_a_mail_whoever_asks_and_once_in_ten_minutes() {
+    for purpose in [Purpose::ResetPassword, Purpose::OpenSignIn] {
+        let command = |n: u128| {
+            let verification_id = VerificationId(uuid::Uuid::from_u128(n));
+            match purpose {
+                Purpose::ResetPassword => Command::RequestPasswordReset { verification_id },
+                _ => Command::OpenSignIn { verification_id },
+            }
+        };
+        let told = given(an_account_with_totp()).when(command(1)).then_named(&["VerificationStarted", "CodeIssued"]);
+        let started = event_of!(told, VerificationStarted);
+        assert_eq!((started.purpose, started.started_by, started.yields_session), (purpose, None, false));
+        let issued = event_of!(told, CodeIssued);
+        assert_eq!((issued.form, issued.to), (CodeForm::Letters, Personal::Known("ada@example.com".to_owned())));
+        assert_eq!(issued.resend_after, after(Seconds::minutes(10)));
+        assert_eq!(issued.expires_at, after(Seconds::minutes(20)), "ten minutes are left to who asks last");
+        let told = told.telling(&Outcome::Done).charging(&[]);
+        assert!(told.scene.state.sends.is_empty(), "it takes nothing of the account's own sends");
+        // Whoever asks meanwhile is answered the same, and nothing happens.
+        let scene = told.next();
+        for caller in [Caller::Anonymous, SIGNED_IN] {
+            let told = scene.clone().by(caller).at(just_before(after(Seconds::minutes(10)))).when(command(2));
+            told.telling(&Outcome::Done).then([]).needing_nothing();
+        }
+        let told = scene.at(after(Seconds::minutes(10))).when(command(2));
+        let told = told.then_named(&["VerificationStarted", "CodeIssued"]);
+        assert_eq!(told.scene.state.long_codes(purpose, after(Seconds::minutes(10))).count(), 2, "both are good");
+        told.next().when(command(2)).refused(Refusal::Conflict);
+        nothing_yet().when(command(1)).refused(Refusal::NotFound);
+    }
+}
+
+#[test]
+fn the_code_of_a_mail_is_good_for_everybody_who_asked_and_once() {
+    let other = VerificationId(uuid::Uuid::from_u128(TICKET.0.as_u128() + 1));
+    let with = |ticket: VerificationId| match reset(Some(&mailed()), None) {
+        Command::ResetPassword { code, new, second_factor, .. } => {
+            Command::ResetPassword { verification_id: ticket, ticket: hash_of(8), code, new, second_factor }
+        }
+        _ => panic!("no reset"),
+    };
+    let scene = asked(an_account());
+    scene.clone().by(Caller::Verification(other)).when(with(other)).accepted();
+    let spent = scene.when(with(TICKET)).accepted().next();
+    spent.by(Caller::Verification(other)).when(with(other)).refused(WRONG);
+    // With 2FA on the proof is of the one who brought it: nobody else who asked goes on from there.
+    let scene = half_done().by(Caller::Verification(other));
+    let code = code_at(1, START);
+    let second = second(Some(FactorKind::Totp), &code);
+    let Command::ResetPassword { new, .. } = reset(None, None) else { panic!("no reset") };
+    let without_code =
+        Command::ResetPassword { verification_id: other, ticket: hash_of(8), code: None, second_factor: second, new };
+    scene.clone().when(without_code).refused_for("code").needing_nothing();
+    scene.when(with(other)).refused(WRONG);
+}
+
+#[test]
+fn a_mail_whose_code_was_used_keeps_nobody_from_the_next() {
+    let spent = asked(an_account()).when(reset(Some(&mailed()), None)).accepted().next();
+    let again = Command::RequestPasswordReset { verification_id: THIRD_CHECK };
+    spent.by(Caller::Anonymous).when(again).then_named(&["VerificationStarted", "CodeIssued"]);
+}
+
+#[test]
+fn a_reset_that_was_begun_with_six_digits_is_finished_with_them() {
+    let old = Challenge { verification_id: TICKET, ..MAIL };
+    let history = [checking_address(TICKET, Purpose::ResetPassword, None).into(), ordered(old, START)];
+    let mut scene = given(an_account()).then_at(START, history).by(WITH_TICKET);
+    scene.clone().when(reset(Some(&digits(&old)), None)).then_named(&[
+        "VerificationSucceeded",
+        "PasswordSet",
+        "SessionRevoked",
+    ]);
+    scene.clone().when(reset(Some(&mailed()), None)).refused_for("code");
+    for count in 1..=4 {
+        scene = scene.when(reset(Some(&other_than(&digits(&old))), None)).wrong_code(count).next();
+    }
+    let told = scene.when(reset(Some(&other_than(&digits(&old))), None)).wrong_code(5);
+    assert!(event_of!(told, CodeRejected).ended);
+    told.next().when(reset(Some(&digits(&old)), None)).refused(Refusal::VerificationExpired).needing_nothing();
 }
 
 #[test]
 fn without_a_second_factor_the_mails_code_resets_it_and_ends_everything() {
-    let told = asked(an_account_in_use()).when(reset(Some(&digits(&MAIL)), None));
+    let told = asked(an_account_in_use()).when(reset(Some(&mailed()), None));
     let told = told.then_named(&["VerificationSucceeded", "PasswordSet", "SessionRevoked", "AccessTokenRevoked"]);
     assert_eq!(event_of!(told, SessionRevoked).session_ids, [SESSION, OTHER_SESSION]);
     assert_eq!(event_of!(told, AccessTokenRevoked).access_token_ids, [TOKEN, OTHER_TOKEN]);
     assert_eq!(event_of!(told, PasswordSet).password, Personal::Known(password_hash(OTHER_PASSWORD)));
     let scene = told.next();
-    scene.clone().when(reset(Some(&digits(&MAIL)), None)).refused(Refusal::Conflict).needing_nothing();
+    scene.clone().when(reset(Some(&mailed()), None)).refused(WRONG);
     scene.by(Caller::Anonymous).when(sign_in(OTHER_PASSWORD)).accepted();
 }
 
 #[test]
-fn the_mails_code_lives_ten_minutes_and_five_wrong_ones_end_the_reset() {
-    let end = after(Seconds::minutes(10));
+fn a_wrong_code_is_no_history_and_an_old_one_is_wrong() {
+    let end = after(Seconds::minutes(20));
     let scene = asked(an_account());
-    scene.clone().at(just_before(end)).when(reset(Some(&digits(&MAIL)), None)).accepted();
-    scene.clone().at(end).when(reset(Some(&digits(&MAIL)), None)).refused(Refusal::CodeExpired);
-    let wrong = || reset(Some(&other_than(&digits(&MAIL))), None);
-    let mut scene = scene;
-    for count in 1..=4 {
-        scene = scene.when(wrong()).wrong_code(count).next();
+    scene.clone().at(just_before(end)).when(reset(Some(&mailed()), None)).accepted();
+    scene.clone().at(end).when(reset(Some(&mailed()), None)).refused(WRONG);
+    let told = scene.clone().when(reset(Some(NOT_IT), None)).refused(WRONG);
+    assert!(matches!(told.asked[..], [Need::LongCode(_)]), "nothing slow comes before the code: {:?}", told.asked);
+    for shape in ["", "123456", "0000-0000-000", "0000-0000-00000", "UUUU-0000-0000"] {
+        scene.clone().when(reset(Some(shape), None)).refused_for("code").needing_nothing();
     }
-    scene.clone().when(reset(Some(&digits(&MAIL)), None)).accepted();
-    let told = scene.when(wrong()).wrong_code(5);
-    let rejected = event_of!(told, CodeRejected);
-    assert_eq!((rejected.ended, rejected.kind_failures, rejected.account_failures), (true, 0, 0));
-    told.next().when(reset(Some(&digits(&MAIL)), None)).refused(Refusal::VerificationExpired).needing_nothing();
+    let forgiving = mailed().to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l");
+    scene.when(reset(Some(&forgiving), None)).accepted();
 }
 
 #[test]
-fn guesses_at_reset_codes_are_limited_per_account_over_all_its_resets() {
-    let told = asked(an_account()).when(reset(Some("000000"), None));
-    let told = told.charging(&[LimitName::ConfirmationFailuresPerAddress]);
-    let charge = &told.charges()[0];
-    assert_eq!((charge.limit.count, charge.limit.window, charge.refund_on_success), (20, Seconds::days(1), true));
-    let full = asked(an_account()).when_full(LimitName::ConfirmationFailuresPerAddress);
-    let right = full.clone().when(reset(Some(&digits(&MAIL)), None)).rate_limited_for(77);
-    let wrong = full.when(reset(Some("000000"), None)).rate_limited_for(77);
-    assert_eq!(right.asked, wrong.asked);
+fn a_reset_of_nobody_is_refused_like_a_wrong_code() {
+    for code in [None, Some(""), Some("123456"), Some(NOT_IT)] {
+        for new in ["short", OTHER_PASSWORD, "12345678"] {
+            let command = Command::ResetPassword {
+                verification_id: TICKET,
+                ticket: hash_of(9),
+                code: code.map(entered),
+                second_factor: None,
+                new: Secret::new(new.to_owned()),
+            };
+            let of_nobody = reset_of_nobody(code.map(entered).as_ref(), &Secret::new(new.to_owned()));
+            assert_eq!(refusal(asked(an_account()), command), Some(of_nobody), "{code:?} {new}");
+        }
+    }
 }
 
 #[test]
 fn nothing_but_its_own_token_drives_a_reset() {
-    for caller in [Caller::Anonymous, SIGNED_IN, Caller::Verification(OTHER_CHECK), product(), support()] {
-        let told = asked(an_account()).by(caller).when(reset(Some(&digits(&MAIL)), None));
+    for caller in [Caller::Anonymous, SIGNED_IN, CHECKED, Caller::Verification(OTHER_CHECK), product(), support()] {
+        let told = asked(an_account()).by(caller).when(reset(Some(&mailed()), None));
         assert!(matches!(told.decision.outcome, Err(Refusal::NotFound | Refusal::Forbidden)));
         assert_eq!((told.decision.events.len(), told.asked.len()), (0, 0));
     }
-    let other = given(an_account().into_iter().chain([signing_in(CHECK)])).by(CHECKED);
+    let other = given(an_account().into_iter().chain([signing_in(TICKET)])).by(WITH_TICKET);
     other.when(reset(Some("123456"), None)).refused(Refusal::NotFound);
     asked(an_account()).when(reset(None, None)).refused_for("code");
-    asked(an_account()).when(submit_sent(MAIL)).refused_for("purpose").needing_nothing();
+    asked(an_account()).when(submit_sent(MAIL)).refused(Refusal::NotFound).needing_nothing();
 }
 
 #[test]
 fn with_two_factor_on_a_second_factor_is_needed_that_is_not_email() {
-    let told = asked(an_account_with_both()).when(reset(Some(&digits(&MAIL)), None));
-    let succeeded = event_of!(told, VerificationSucceeded);
-    assert!(succeeded.needs_second_factor);
+    let told = asked(an_account_with_both()).when(reset(Some(&mailed()), None));
+    let Some(Event::VerificationSucceeded(succeeded)) = told.decision.events.last() else { panic!("not proved") };
+    assert_eq!((succeeded.verification_id, succeeded.needs_second_factor), (TICKET, true));
+    assert_eq!(event_of!(told, VerificationStarted).token_hash, hash_of(9), "it goes on with the ticket's own token");
     assert_eq!(told.decision.outcome, Err(SECOND));
     let scene = told.next();
-    let by_mail = second(Some(FactorKind::Email), &digits(&MAIL));
+    let by_mail = second(Some(FactorKind::Email), &mailed());
     let without = scene.clone().when(reset(None, None)).refused(SECOND);
     for told in [without, scene.clone().when(reset(None, by_mail)).refused_for("method")] {
         assert!(told.asked.iter().all(|need| matches!(need, Need::GuessedSoon(_))), "{:?}", told.asked);
     }
-    scene.clone().when(send(CHECK, Channel::Email)).refused_for("channel");
-    let view = scene.state.verification_view(CHECK, &CHECKED, &scene.origin, &scene.policy, START).unwrap();
+    scene.clone().when(send(TICKET, Channel::Email)).refused_for("channel");
+    let view = scene.state.verification_view(TICKET, &WITH_TICKET, &scene.origin, &scene.policy, START).unwrap();
     let kinds: Vec<FactorKind> = view.methods.iter().map(|method| method.kind).collect();
     assert_eq!(view.status, VerificationStatus::Pending);
     assert_eq!(kinds, [FactorKind::Totp, FactorKind::RecoveryCode], "with an app on file no text resets it");
@@ -243,8 +318,9 @@ fn both_proofs_may_come_in_one_call_and_the_kind_may_be_left_out() {
         (None, code_at(1, START)),
         (None, recovery_codes(SALT, 10).0.remove(0)),
     ] {
-        let told = asked(an_account_with_both()).when(reset(Some(&digits(&MAIL)), second(kind, &code))).accepted();
-        assert_eq!(told.names().iter().filter(|name| **name == "VerificationSucceeded").count(), 2);
+        let told = asked(an_account_with_both()).when(reset(Some(&mailed()), second(kind, &code))).accepted();
+        // Of the mail, of the reset by it, of the reset by the second factor.
+        assert_eq!(told.names().iter().filter(|name| **name == "VerificationSucceeded").count(), 3);
         assert!(told.names().contains(&"PasswordSet"));
         half_done().when(reset(None, second(kind, &code))).accepted();
     }
@@ -252,8 +328,8 @@ fn both_proofs_may_come_in_one_call_and_the_kind_may_be_left_out() {
 
 #[test]
 fn a_text_to_a_method_on_file_serves_as_the_second_factor() {
-    let half_done = asked(an_account_with_sms()).when(reset(Some(&digits(&MAIL)), None)).next();
-    let told = half_done.when(send(CHECK, Channel::Sms)).then_named(&["CodeIssued"]);
+    let waiting = asked(an_account_with_sms()).when(reset(Some(&mailed()), None)).next();
+    let told = waiting.when(send(TICKET, Channel::Sms)).then_named(&["CodeIssued"]);
     let text = Challenge { method_id: Some(domain::ids::MethodId(1)), ..TEXT };
     let scene = told.next();
     let told = scene.clone().when(reset(None, second(Some(FactorKind::Sms), &digits(&text)))).accepted();
@@ -261,9 +337,10 @@ fn a_text_to_a_method_on_file_serves_as_the_second_factor() {
     assert_eq!(event_of!(told, PasswordSet).changes_wait_until, Some(until));
     assert_eq!(told.scene.state.changes_wait_until, Some(until));
     // A resend means the text, since the mail serves no more.
-    let told = scene.wait(Seconds(30)).when(resend(CHECK));
+    let told = scene.wait(Seconds(30)).when(resend(TICKET));
     assert_eq!(event_of!(told, CodeResent).channel, Channel::Sms);
-    asked(an_account_with_both()).when(send(CHECK, Channel::Sms)).refused_for("channel");
+    half_done().when(send(TICKET, Channel::Sms)).refused_for("channel");
+    asked(an_account_with_sms()).when(send(TICKET, Channel::Sms)).refused(Refusal::NotFound);
 }
 
 #[test]
@@ -279,9 +356,9 @@ fn wrong_second_factors_of_a_reset_lock_their_kind_and_count_toward_the_cap() {
     let right = reset(None, second(Some(FactorKind::Totp), &code_at(1, START)));
     told.next().when(right).refused(Refusal::MethodLocked { locked_until: until, retry_after: Seconds(900) });
     // A right mail beside a wrong second factor: both are history, and the mail need not be brought again.
-    let both = reset(Some(&digits(&MAIL)), second(Some(FactorKind::Totp), &wrong_totp(1, START)));
+    let both = reset(Some(&mailed()), second(Some(FactorKind::Totp), &wrong_totp(1, START)));
     let told = asked(an_account_with_both()).when(both);
-    assert_eq!(told.names(), ["VerificationSucceeded", "CodeRejected"]);
+    assert_eq!(told.names(), ["VerificationSucceeded", "VerificationStarted", "VerificationSucceeded", "CodeRejected"]);
     told.next().when(reset(None, second(None, &code_at(1, START)))).accepted();
 }
 
@@ -289,10 +366,10 @@ fn wrong_second_factors_of_a_reset_lock_their_kind_and_count_toward_the_cap() {
 fn the_mail_alone_resets_no_count() {
     let scene =
         asked(an_account_with_both()).then_at(START, [wrong(FactorKind::Email, 2, 50), wrong(FactorKind::Totp, 4, 51)]);
-    let scene = scene.when(reset(Some(&digits(&MAIL)), None)).next();
+    let scene = scene.when(reset(Some(&mailed()), None)).next();
     assert_eq!((scene.state.tallies.others.failures, scene.state.tallies.others.locks.email.failures), (51, 2));
     let scene = asked(an_account()).then_at(START, [wrong(FactorKind::Email, 2, 50)]);
-    let scene = scene.when(reset(Some(&digits(&MAIL)), None)).accepted().next();
+    let scene = scene.when(reset(Some(&mailed()), None)).accepted().next();
     assert_eq!((scene.state.tallies.others.failures, scene.state.tallies.others.locks.email.failures), (50, 2));
 }
 
@@ -301,8 +378,10 @@ fn locks_and_cap_do_not_stop_the_mail_of_a_reset() {
     let until = after(Seconds::minutes(15));
     let scene =
         asked(an_account()).then_at(START, [wrong(FactorKind::Email, 3, 100), locked(FactorKind::Email, until)]);
-    scene.clone().wait(Seconds(30)).when(send(CHECK, Channel::Email)).accepted();
-    scene.when(reset(Some(&digits(&MAIL)), None)).accepted();
+    let again = Command::RequestPasswordReset { verification_id: THIRD_CHECK };
+    let told = scene.clone().by(Caller::Anonymous).wait(Seconds::minutes(10)).when(again);
+    told.then_named(&["VerificationStarted", "CodeIssued"]);
+    scene.when(reset(Some(&mailed()), None)).accepted();
 }
 
 #[test]
@@ -312,20 +391,23 @@ fn a_changed_password_ends_other_resets() {
         verification_id: None,
         changes_wait_until: None,
     };
-    let scene = asked(an_account()).then_at(START, [changed.into()]);
-    scene.when(reset(Some(&digits(&MAIL)), None)).refused(Refusal::VerificationExpired);
+    let scene = asked(an_account()).then_at(START, [changed.clone().into()]);
+    scene.when(reset(Some(&mailed()), None)).refused(WRONG);
+    let scene = half_done().then_at(START, [changed.into()]);
+    scene.when(reset(None, second(None, &code_at(1, START)))).refused(Refusal::VerificationExpired);
 }
 
 #[test]
 fn a_weak_new_password_is_refused_and_an_obvious_one_after_the_right_code() {
     let with = |new: &str| Command::ResetPassword {
-        verification_id: CHECK,
-        code: Some(entered(&digits(&MAIL))),
+        verification_id: TICKET,
+        ticket: hash_of(9),
+        code: Some(entered(&mailed())),
         second_factor: None,
         new: Secret::new(new.to_owned()),
     };
     let told = asked(an_account()).when(with("12345678")).refused_for("password");
-    assert!(matches!(told.asked[..], [Need::GuessedSoon(_)]), "no code is looked at: {:?}", told.asked);
+    assert!(matches!(told.asked[..], [Need::LongCode(_), Need::GuessedSoon(_)]), "estimated once: {:?}", told.asked);
     asked(an_account()).when(with("1234567")).refused_for("password").needing_nothing();
     asked(an_account()).when(with("ada@example.com")).refused_for("password");
 }
@@ -355,9 +437,10 @@ fn a_reset_ends_with_its_fifteen_minutes() {
     let id = VerificationId(uuid::Uuid::nil());
     let unknown = Command::ResetPassword {
         verification_id: id,
+        ticket: hash_of(9),
         code: None,
         second_factor: None,
         new: Secret::new(OTHER_PASSWORD.to_owned()),
     };
-    half_done().by(Caller::Verification(id)).when(unknown).refused(Refusal::NotFound);
+    half_done().by(Caller::Verification(id)).when(unknown).refused_for("code");
 }

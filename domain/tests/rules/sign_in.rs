@@ -7,6 +7,7 @@ use domain::{
     limits::LimitName,
     outcome::{Outcome, Refusal},
     personal::Personal,
+    state::{Account, Progress},
     time::Seconds,
     values::*,
 };
@@ -103,15 +104,54 @@ fn someone_without_password_or_token_is_refused() {
     }
 }
 
+fn pending(scene: &Scene<Account>) -> usize {
+    let is_pending = |progress: &Progress| matches!(progress, Progress::Pending { .. });
+    scene.state.verifications.values().filter(|verification| is_pending(&verification.progress)).count()
+}
+
 #[test]
-fn fifty_sign_ins_wait_at_a_time() {
+fn fifty_sign_ins_wait_at_a_time_and_the_oldest_of_the_source_that_has_most_gives_way() {
+    let mut scene = given(an_account_with_totp());
+    // The owner's is the oldest of all.
+    scene.origin.ip = Some([203, 0, 113, 9].into());
+    scene = scene.when(sign_in(PASSWORD)).accepted().next();
+    let owners = *scene.state.verifications.keys().next().unwrap();
+    scene.origin.ip = Some([192, 0, 2, 7].into());
+    let mut oldest_of_most = None;
+    for _ in 0..49 {
+        let told = scene.wait(Seconds(1)).when(sign_in(PASSWORD)).accepted();
+        let started = event_of!(told, VerificationStarted);
+        assert_eq!(started.replaces, None);
+        oldest_of_most = oldest_of_most.or(Some(started.verification_id));
+        scene = told.next();
+    }
+    assert_eq!(pending(&scene), 50);
+    for ip in [[192, 0, 2, 7], [203, 0, 113, 9], [198, 51, 100, 1]] {
+        scene.origin.ip = Some(ip.into());
+        let told = scene.wait(Seconds(1)).when(sign_in(PASSWORD)).accepted();
+        let gave_way = event_of!(told, VerificationStarted).replaces.unwrap();
+        assert_eq!(told.scene.state.verifications[&gave_way].source, Some(Personal::Known("192.0.2.7".to_owned())));
+        scene = told.next();
+        assert_eq!(pending(&scene), 50);
+        assert_eq!(Some(gave_way), oldest_of_most.take().or(Some(gave_way)), "the oldest goes first");
+        assert!(matches!(scene.state.verifications[&gave_way].progress, Progress::Failed { .. }));
+    }
+    assert!(matches!(scene.state.verifications[&owners].progress, Progress::Pending { .. }));
+}
+
+#[test]
+fn a_change_takes_the_place_of_a_sign_in_and_of_nothing_else() {
     let mut scene = given(an_account_with_totp());
     for _ in 0..50 {
         scene = scene.when(sign_in(PASSWORD)).accepted().next();
     }
-    let scene = scene.at(after(Seconds(100)));
-    let told = scene.when(sign_in(PASSWORD)).rate_limited_for(800);
-    told.next().at(after(Seconds::minutes(15))).when(sign_in(PASSWORD)).accepted();
+    let mut scene = scene.by(SIGNED_IN);
+    for _ in 0..50 {
+        scene = scene.when(start(Purpose::DisableMethod)).accepted().next();
+    }
+    assert_eq!(pending(&scene), 50);
+    let told = scene.at(after(Seconds(100))).when(start(Purpose::DisableMethod)).rate_limited_for(800);
+    told.next().by(Caller::Anonymous).when(sign_in(PASSWORD)).rate_limited_for(800);
 }
 
 #[test]

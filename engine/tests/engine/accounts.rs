@@ -1,15 +1,13 @@
 use domain::{
     commands::{Command, UndoLink},
-    events::Event,
     ids::{AccountId, SessionId, StreamId},
     outcome::{Outcome, Refusal},
     secret::Secret,
     time::Seconds,
     values::{Caller, Channel, EmailAddress, Purpose},
 };
-use engine::testing::Fixture;
+use engine::{PasswordSignIn, testing::Fixture};
 use event_store::port::EventLog;
-use schemas::envelope::Version;
 
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -17,10 +15,14 @@ pub fn email(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
 }
 
+/// A sign-in with nothing but the password.
+pub fn with_password(address: &str, password: &str) -> PasswordSignIn {
+    PasswordSignIn { email: email(address), password: Secret::new(password.to_owned()), opening_code: None }
+}
+
 pub async fn signed_in(fixture: &Fixture, address: &str, password: &str) -> SessionId {
     let request = fixture.request(Caller::Anonymous);
-    let (_, executed) =
-        fixture.engine.sign_in(&email(address), Secret::new(password.to_owned()), &request).await.unwrap();
+    let (_, executed) = fixture.engine.sign_in(with_password(address, password), &request).await.unwrap();
     let Outcome::SignedIn(session) = executed.outcome.unwrap() else { panic!("no session") };
     session.session_id
 }
@@ -40,19 +42,7 @@ pub async fn registered(fixture: &Fixture, address: &str) -> AccountId {
 
 /// The code that was mailed last.
 pub async fn mailed_code(fixture: &Fixture, account: AccountId) -> domain::values::EnteredCode {
-    let stream = StreamId::Account(account);
-    let history = fixture.engine.history(&stream, Version::NONE, 1_000).await.unwrap();
-    let challenge = history.iter().rev().find_map(|recorded| match &recorded.event {
-        Event::CodeIssued(issued) if issued.channel == Channel::Email => Some(domain::values::Challenge {
-            verification_id: issued.verification_id,
-            purpose: issued.purpose,
-            channel: issued.channel,
-            method_id: issued.method_id,
-            issue: issued.issue,
-        }),
-        _ => None,
-    });
-    fixture.keys.key(&stream).await.unwrap().unwrap().one_time_code(&challenge.unwrap())
+    fixture.last_code(account, Channel::Email).await.unwrap()
 }
 
 async fn confirm(fixture: &Fixture, account: AccountId) -> Result<Outcome, Refusal> {
@@ -173,9 +163,8 @@ async fn a_changed_address_is_kept_for_a_week_and_signs_nobody_in() {
     changed(&fixture, account, session, "lovelace@example.com").await.unwrap();
     assert_eq!(fixture.engine.account_of(&email("lovelace@example.com")).await.unwrap(), Some(account));
     assert_eq!(fixture.engine.account_of(&email("ada@example.com")).await.unwrap(), None);
-    let password = || Secret::new(PASSWORD.to_owned());
     let request = fixture.request(Caller::Anonymous);
-    let (_, executed) = fixture.engine.sign_in(&email("ada@example.com"), password(), &request).await.unwrap();
+    let (_, executed) = fixture.engine.sign_in(with_password("ada@example.com", PASSWORD), &request).await.unwrap();
     assert_eq!(executed.outcome, Err(Refusal::WrongCredentials));
     fixture.clock.advance(Seconds(7 * 86_400 - 60));
     let other = registered(&fixture, "ada@example.com").await;

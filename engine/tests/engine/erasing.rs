@@ -4,7 +4,6 @@ use domain::{
     ids::{AccountId, StreamId},
     outcome::Refusal,
     personal::Personal,
-    secret::Secret,
     state::Phase,
     values::Caller,
 };
@@ -16,7 +15,7 @@ use event_store::{
 };
 use schemas::envelope::Version;
 
-use super::accounts::{PASSWORD, email, mailed_code, registered, signed_in};
+use super::accounts::{PASSWORD, email, mailed_code, registered, signed_in, with_password};
 
 async fn erase(fixture: &Fixture, account: AccountId) {
     let request = fixture.request(Caller::Operator);
@@ -41,8 +40,7 @@ async fn an_erased_account_keeps_its_history_and_loses_what_was_personal() {
     assert_eq!(fixture.engine.load(account).await.unwrap().state.phase, Phase::Erased);
     assert_eq!(fixture.engine.unfinished_erasures().await.unwrap(), []);
     let request = fixture.request(Caller::Anonymous);
-    let (_, executed) =
-        fixture.engine.sign_in(&email("ada@example.com"), Secret::new(PASSWORD.to_owned()), &request).await.unwrap();
+    let (_, executed) = fixture.engine.sign_in(with_password("ada@example.com", PASSWORD), &request).await.unwrap();
     assert_eq!(executed.outcome, Err(Refusal::WrongCredentials));
 }
 
@@ -120,8 +118,7 @@ async fn an_account_whose_key_is_gone_and_was_not_erased_is_unavailable() {
     gone(beside.engine.history(&stream, Version::NONE, 10).await.unwrap_err());
     gone(beside.engine.account_as_of(account, beside.engine.now()).await.unwrap_err());
     let request = beside.request(Caller::Anonymous);
-    let password = Secret::new(PASSWORD.to_owned());
-    gone(beside.engine.sign_in(&email("ada@example.com"), password, &request).await.unwrap_err());
+    gone(beside.engine.sign_in(with_password("ada@example.com", PASSWORD), &request).await.unwrap_err());
     // Its neighbour is none the worse, and one that was erased reads as erased.
     assert!(beside.engine.load(other).await.is_ok());
     let erase = Command::EraseAccount { verification_id: None };

@@ -73,6 +73,7 @@ async fn over_lossy(fixture: &Fixture, before: u32, after: u32) -> Engine {
         snapshots: fixture.store.clone(),
         hasher: Hasher::new(HasherConfig::default(), fixture.engine.runtime()),
         limiter: fixture.limiter.clone(),
+        answers: fixture.limiter.clone(),
         runtime: fixture.engine.runtime().clone(),
         policy: Arc::new(Policy::default()),
         cache: CacheOptions::default(),

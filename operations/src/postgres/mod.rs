@@ -19,7 +19,10 @@ use domain::{
     ids::SessionId,
     time::{Seconds, Timestamp},
 };
-use event_store::{port::LogError, postgres::Database};
+use event_store::{
+    port::{KeptAnswer, LogError},
+    postgres::Database,
+};
 use schemas::envelope::Position;
 use tokio::sync::oneshot;
 use tokio_postgres::types::ToSql;
@@ -144,6 +147,27 @@ impl OperationsKeeper for PostgresOperations {
         let (now, again, forget) = (now.as_millis(), again.as_millis(), forget.as_millis());
         let network = network.as_slice();
         write(self.database()?, &[(FORGET, &[&forget]), (REMEMBER, &[&network, &now, &again])]).await
+    }
+
+    async fn keep_answer(&self, answer: KeptAnswer, now: Timestamp) -> Result<KeptAnswer, LogError> {
+        const FORGET: &str = "DELETE FROM answers WHERE key IN
+            (SELECT key FROM answers WHERE expires_at <= $1 LIMIT 64 FOR UPDATE SKIP LOCKED)";
+        const KEEP: &str = "INSERT INTO answers (key, body, answer, expires_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (key) DO UPDATE SET body = excluded.body, answer = excluded.answer,
+                expires_at = excluded.expires_at WHERE answers.expires_at <= $5";
+        const READ: &str = "SELECT body, answer, expires_at FROM answers WHERE key = $1";
+        let (key, body, now) = (answer.key.as_slice(), answer.body.as_slice(), now.as_millis());
+        let end = answer.expires_at.as_millis();
+        let keep: Parameters<'_> = &[&key, &body, &answer.answer, &end, &now];
+        write(self.database()?, &[(FORGET, &[&now]), (KEEP, keep)]).await?;
+        let rows = self.ask(READ, &[&key]).await?;
+        let row = rows.first().ok_or_else(|| LogError::Unavailable("an answer was not kept".to_owned()))?;
+        let read = || -> Result<(&[u8], Vec<u8>, i64), tokio_postgres::Error> {
+            Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+        };
+        let (body, kept, end) = read().map_err(|error| self.database.describe(&error))?;
+        let body = body.try_into().map_err(|_| LogError::Unreadable("a kept answer".to_owned()))?;
+        Ok(KeptAnswer { key: answer.key, body, answer: kept, expires_at: Timestamp::from_millis(end) })
     }
 
     async fn load(&self, worker: &str) -> Result<Option<Position>, LogError> {

@@ -6,6 +6,7 @@ use event_store::postgres::Migration;
 pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "limits, networks, last uses, the inbox, checkpoints", sql: TABLES },
     Migration { name: "the inbox by time", sql: "CREATE INDEX inbox_by_time ON inbox (at)" },
+    Migration { name: "answers", sql: ANSWERS },
 ];
 
 const TABLES: &str = r#"
@@ -40,3 +41,13 @@ CREATE TABLE inbox (
 );
 CREATE INDEX inbox_by_recipient ON inbox (recipient, number);
 "#;
+
+const ANSWERS: &str = "
+CREATE TABLE answers (
+    key BYTEA NOT NULL PRIMARY KEY,
+    body BYTEA NOT NULL,
+    answer BYTEA NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX answers_by_end ON answers (expires_at);
+";

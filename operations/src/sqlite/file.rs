@@ -31,6 +31,13 @@ const TABLES: &str = "
         seen_at INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS known_networks_by_time ON known_networks (seen_at);
+    CREATE TABLE IF NOT EXISTS answers (
+        key BLOB NOT NULL PRIMARY KEY,
+        body BLOB NOT NULL,
+        answer BLOB NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS answers_by_end ON answers (expires_at);
     CREATE TABLE IF NOT EXISTS session_activity (
         session_id BLOB NOT NULL PRIMARY KEY,
         last_used_at INTEGER NOT NULL

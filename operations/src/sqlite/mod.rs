@@ -13,7 +13,7 @@ use domain::{
     ids::SessionId,
     time::{Seconds, Timestamp},
 };
-use event_store::port::LogError;
+use event_store::port::{KeptAnswer, LogError};
 use rusqlite::{Connection, OptionalExtension, params};
 use schemas::envelope::Position;
 use uuid::Uuid;
@@ -157,6 +157,38 @@ impl OperationsKeeper for SqliteOperations {
                     )?
                     .execute(params![network, now.as_millis(), again.as_millis()])
                     .map(drop)
+            })
+            .await
+    }
+
+    async fn keep_answer(&self, answer: KeptAnswer, now: Timestamp) -> Result<KeptAnswer, LogError> {
+        self.writer
+            .run(move |connection| {
+                connection
+                    .prepare_cached(
+                        "DELETE FROM answers WHERE key IN (SELECT key FROM answers WHERE expires_at <= $1 LIMIT $2)",
+                    )?
+                    .execute([now.as_millis(), TIDIED])?;
+                connection
+                    .prepare_cached(
+                        "INSERT INTO answers (key, body, answer, expires_at) VALUES ($1, $2, $3, $4)
+                         ON CONFLICT (key) DO UPDATE SET body = excluded.body, answer = excluded.answer,
+                            expires_at = excluded.expires_at WHERE answers.expires_at <= $5",
+                    )?
+                    .execute(params![
+                        answer.key,
+                        answer.body,
+                        answer.answer,
+                        answer.expires_at.as_millis(),
+                        now.as_millis()
+                    ])?;
+                connection.prepare_cached("SELECT body, answer, expires_at FROM answers WHERE key = $1")?.query_row(
+                    [answer.key],
+                    |row| {
+                        let expires_at = Timestamp::from_millis(row.get(2)?);
+                        Ok(KeptAnswer { key: answer.key, body: row.get(0)?, answer: row.get(1)?, expires_at })
+                    },
+                )
             })
             .await
     }

@@ -11,7 +11,7 @@ use domain::{
     values::Channel,
 };
 use event_store::{
-    port::{Checkpoints, Limiter},
+    port::{Answers, Checkpoints, KeptAnswer, Limiter},
     testing::{ManualClock, MemoryLimiter},
 };
 use operations::{InboxMessage, Operations};
@@ -72,6 +72,7 @@ over_each_engine! {
     parallel_charges_never_exceed_a_limit,
     a_limit_raised_to_a_million_keeps_its_bucket_small,
     limits_networks_and_checkpoints_survive_a_restart,
+    the_first_answer_is_kept_for_every_process_until_it_expires,
     the_last_use_of_a_session_is_known_at_once_and_written_now_and_then,
     the_inbox_keeps_the_last_messages_sealed,
 }
@@ -162,6 +163,29 @@ async fn a_limit_raised_to_a_million_keeps_its_bucket_small(on: On) {
     let length = place.numbers("SELECT CAST(max(length(charges)) AS BIGINT) FROM limits").await;
     assert!(length[0] > 0 && length[0] <= 70 * 12, "{length:?}");
     assert_eq!(operations.count(&many, NOW.plus(Seconds(2_000 + 3_600 + 60))).await.unwrap(), 0);
+}
+
+async fn the_first_answer_is_kept_for_every_process_until_it_expires(on: On) {
+    let place = Place::new(on).await;
+    let answer = |key: u8, text: &str, lives: Seconds| KeptAnswer {
+        key: [key; 32],
+        body: [key ^ 1; 32],
+        answer: text.as_bytes().to_vec(),
+        expires_at: NOW.plus(lives),
+    };
+    let first = answer(1, "first", Seconds(60));
+    let (one, two) = (place.open().await, place.open().await);
+    assert_eq!(one.keep(first.clone(), NOW).await.unwrap(), first);
+    assert_eq!(two.keep(answer(1, "second", Seconds(90)), NOW.plus(Seconds(59))).await.unwrap(), first);
+    let other = answer(2, "other", Seconds(90));
+    assert_eq!(two.keep(other.clone(), NOW).await.unwrap(), other);
+    one.close().await;
+    two.close().await;
+    let again = place.open().await;
+    assert_eq!(again.keep(answer(1, "third", Seconds(90)), NOW.plus(Seconds(59))).await.unwrap(), first);
+    let fourth = answer(1, "fourth", Seconds(120));
+    assert_eq!(again.keep(fourth.clone(), NOW.plus(Seconds(60))).await.unwrap(), fourth);
+    again.close().await;
 }
 
 async fn limits_networks_and_checkpoints_survive_a_restart(on: On) {

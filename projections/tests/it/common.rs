@@ -305,6 +305,7 @@ impl World {
             expires_at: self.later(Seconds::minutes(10)),
             resend_after: self.later(Seconds(30)),
             automatic: false,
+            form: domain::values::CodeForm::Digits,
         }
         .into()
     }

@@ -94,10 +94,10 @@ told! {
     HistoryAccessed { api_key_id, access, account_id };
 
     VerificationStarted { verification_id, purpose, target, started_by, first_factor, attempts, expires_at }
-        but not { action, token_hash, new_email, yields_session, asked };
+        but not { action, token_hash, new_email, yields_session, asked, source, replaces };
     CodeIssued {
         verification_id, purpose, channel, method_id, issue, country, prefix, expires_at, resend_after, automatic
-    } but not { to };
+    } but not { to, form };
     CodeResent { verification_id, purpose, channel, method_id, issue, country, prefix, expires_at, resend_after }
         but not { to };
     CodeRejected {

@@ -114,6 +114,8 @@ fn changes() -> Result<Vec<Event>, InvalidValue> {
             attempts: Some(5),
             expires_at: at(15),
             asked: Some(AskedWith { kind: FactorKind::Sms, method_id: Some(MethodId(2)) }),
+            source: Some(Personal::Known("192.0.2.7".to_owned())),
+            replaces: Some(VerificationId(uuid(0x11))),
         }
         .into(),
         VerificationSucceeded {

@@ -9,7 +9,7 @@ use domain::{
     },
     ids::{AccountId, AccountNumber, ApiKeyId, MethodId, SessionId, VerificationId},
     personal::Personal,
-    values::{Channel, Credential, FactorKind, InvalidValue, MethodKind, Purpose, Side, TotpSecret},
+    values::{Channel, CodeForm, Credential, FactorKind, InvalidValue, MethodKind, Purpose, Side, TotpSecret},
 };
 
 use super::{at, email, free, hash, label, password, phone, uuid};
@@ -40,6 +40,7 @@ fn codes() -> Result<Vec<Event>, InvalidValue> {
             expires_at: at(10),
             resend_after: at(1),
             automatic: false,
+            form: CodeForm::Letters,
         }
         .into(),
         CodeResent {

@@ -75,7 +75,13 @@ impl MailCatcher {
 /// A mail as it is shown. A code stands on a line of its own.
 fn read(to: &str, content: &[String]) -> Value {
     let header = |name: &str| content.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
+    let is_long = |line: &str| {
+        let groups: Vec<&str> = line.split('-').collect();
+        let is_group = |group: &&str| group.len() == 4 && group.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        groups.len() == 3 && groups.iter().all(is_group)
+    };
+    let is_short = |line: &str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
+    let is_code = |line: &&str| is_short(line) || is_long(line);
     let code = content.iter().map(|line| line.trim()).find(is_code);
     json!({
         "channel": "email", "to": to, "from": header("From: "), "subject": header("Subject: "),

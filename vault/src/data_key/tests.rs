@@ -42,6 +42,14 @@ fn a_box_of_another_implementation_opens() {
 }
 
 #[test]
+fn long_codes_never_change() {
+    let challenge = challenge(Purpose::ResetPassword, Channel::Email, None, 1);
+    assert_eq!(key().long_code(&challenge).expose(), "M4T3-VVBV-29F2");
+    let opening = Challenge { purpose: Purpose::OpenSignIn, ..challenge };
+    assert_ne!(key().long_code(&opening), key().long_code(&challenge));
+}
+
+#[test]
 fn one_time_codes_never_change() {
     let vectors = [
         (challenge(Purpose::SignIn, Channel::Sms, Some(7), 1), "397168"),

@@ -1,8 +1,7 @@
-//! A bounded queue before the machine's blocking pool, a bounded number of hashes at a time, and memory that is kept
+//! A bounded queue, fair to all sources, before the machine's blocking pool, a bounded number of hashes at a time, and memory that is kept
 //! from one hash to the next.
 
 use std::{
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -16,6 +15,7 @@ use runtime::{Instant, Runtime};
 use tokio::sync::oneshot;
 use zeroize::Zeroize;
 
+use super::queue::{Asker, Queue, Room};
 use crate::VaultError;
 
 /// The blocks of one hash at a time. Reused from hash to hash; wiped when they are given back.
@@ -52,14 +52,15 @@ impl Drop for Memory {
     }
 }
 
-type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+/// Runs with memory, or is told that it gave way to another.
+type Job = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 
 /// Bounds of a pool.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) threads: usize,
     /// Jobs that may wait.
-    pub(super) waiting: usize,
+    pub(super) waiting: Room,
     /// Blocks (KiB) of a usual hash; what more was needed for an imported one is given back at once.
     pub(super) usual: usize,
     /// How long memory is kept without work for it.
@@ -75,7 +76,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    jobs: Queue<Job>,
     /// Threads of the machine that take jobs, or were asked for to do so.
     workers: usize,
     /// Memory that no worker uses, the last used at the end, each with the moment it was put there.
@@ -128,18 +129,18 @@ impl Worker {
         let mut memory = spare.unwrap_or_else(|| Memory { blocks: Vec::new(), held: Arc::clone(&self.shared.held) });
         while let Some(job) = self.next(&mut memory) {
             // Whoever waits for it is told by the end of its channel.
-            drop(catch_unwind(AssertUnwindSafe(|| job(&mut memory))));
+            drop(catch_unwind(AssertUnwindSafe(|| job(Some(&mut memory)))));
             if memory.blocks.len() > usual {
                 memory.give_back();
             }
         }
     }
 
-    /// The oldest job. When there is none this worker is one no more, in the same moment: whoever adds a job sees
+    /// The next job. When there is none this worker is one no more, in the same moment: whoever adds a job sees
     /// it, and finds its memory.
     fn next(&mut self, memory: &mut Memory) -> Option<Job> {
         let mut state = self.shared.state();
-        let job = if state.is_closed { None } else { state.jobs.pop_front() };
+        let job = if state.is_closed { None } else { state.jobs.pop() };
         if job.is_some() {
             return job;
         }
@@ -182,37 +183,37 @@ impl Pool {
         self.shared.held.load(Ordering::Relaxed)
     }
 
-    /// Runs it on one of the threads; [`VaultError::Busy`] at once when too many wait already. When the
-    /// caller has gone away before its turn, it is not run.
+    /// Runs it on one of the threads; [`VaultError::Busy`] at once when too many wait already, or later when it gave
+    /// way to another source. When the caller has gone away before its turn, it is not run.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        asker: &Asker,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, VaultError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |memory| {
             if !answer.is_closed() {
                 // It may have gone away meanwhile; then nobody wants to know.
-                let _ = answer.send(work(memory));
+                let _ = answer.send(memory.map(work).ok_or(VaultError::Busy));
             }
         });
-        if let Some(worker) = self.enqueued(job)? {
+        if let Some(worker) = self.enqueued(asker, job) {
             drop(self.shared.runtime.blocking("hashing", move || worker.work()));
         }
-        answered.await.map_err(|_| VaultError::Io("a hashing thread ended".to_owned()))
+        answered.await.unwrap_or_else(|_| Err(VaultError::Io("a hashing thread ended".to_owned())))
     }
 
     /// Adds a job; the worker to be started for it, while there may be more of them.
-    fn enqueued(&self, job: Job) -> Result<Option<Worker>, VaultError> {
+    fn enqueued(&self, asker: &Asker, job: Job) -> Option<Worker> {
         let mut state = self.shared.state();
-        if state.jobs.len() >= self.shared.bounds.waiting {
-            return Err(VaultError::Busy);
+        if let Some(gives_way) = state.jobs.push(asker, job, self.shared.bounds.waiting) {
+            gives_way(None);
         }
-        state.jobs.push_back(job);
         if state.workers >= self.shared.bounds.threads.max(1) {
-            return Ok(None);
+            return None;
         }
         state.workers += 1;
-        Ok(Some(Worker { shared: Arc::clone(&self.shared), is_counted: true }))
+        Some(Worker { shared: Arc::clone(&self.shared), is_counted: true })
     }
 }
 

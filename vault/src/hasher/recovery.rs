@@ -10,10 +10,13 @@ use runtime::Runtime;
 use zeroize::Zeroizing;
 
 use super::{Argon2Cost, argon::argon2id, pool::Memory};
-use crate::VaultError;
+use crate::{
+    VaultError,
+    crockford::{spell, with_hyphens},
+};
 
-/// Crockford's base32: no I, L, O and U, so that nothing is misread.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Characters of a code.
+const CHARACTERS: usize = 16;
 /// More codes in one set than anyone prints.
 const MOST_CODES: u32 = 100;
 
@@ -68,7 +71,7 @@ pub(super) fn fresh(drawn: &Drawn, cost: Argon2Cost, memory: &mut Memory) -> Res
     let mut codes = Vec::new();
     let mut hashes = Vec::new();
     for drawn in &drawn.codes {
-        let code = spell(drawn);
+        let code = spell(&**drawn, CHARACTERS);
         hashes.push(salt.hash(&code, memory)?);
         codes.push(with_hyphens(&code));
     }
@@ -82,30 +85,6 @@ pub(super) fn fresh(drawn: &Drawn, cost: Argon2Cost, memory: &mut Memory) -> Res
     Ok(FreshRecoveryCodes { codes, hashes })
 }
 
-/// 80 bits as 16 characters, five bits each, the first ones first.
-fn spell(bits: &[u8; 10]) -> Secret<String> {
-    let mut code = String::with_capacity(16);
-    for half in bits.chunks_exact(5) {
-        let number = half.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        for place in (0..8).rev() {
-            let index = (number >> (5 * place)) & 31;
-            code.push(char::from(ALPHABET[usize::try_from(index).unwrap_or_default()]));
-        }
-    }
-    Secret::new(code)
-}
-
-fn with_hyphens(code: &Secret<String>) -> Secret<String> {
-    let mut shown = String::with_capacity(19);
-    for (at, character) in code.expose().chars().enumerate() {
-        if at > 0 && at % 4 == 0 {
-            shown.push('-');
-        }
-        shown.push(character);
-    }
-    Secret::new(shown)
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -115,22 +94,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_spelling_covers_all_80_bits() {
-        assert_eq!(spell(&[0; 10]).expose(), "0000000000000000");
-        assert_eq!(spell(&[0xff; 10]).expose(), "ZZZZZZZZZZZZZZZZ");
-        // 00001 00010 00011 … 01000, twice.
-        assert_eq!(spell(&[0x08, 0x86, 0x42, 0x98, 0xe8, 0x08, 0x86, 0x42, 0x98, 0xe8]).expose(), "1234567812345678");
-        let each_bit = (0..80).map(|bit| {
-            let mut bits = [0; 10];
-            bits[bit / 8] = 0x80 >> (bit % 8);
-            spell(&bits).expose().clone()
-        });
-        assert_eq!(each_bit.collect::<std::collections::BTreeSet<_>>().len(), 80);
-    }
-
-    #[test]
     fn codes_are_shown_as_the_domain_reads_them() {
-        let code = spell(&[0xa5; 10]);
+        let code = spell(&[0xa5; 10], CHARACTERS);
         let shown = with_hyphens(&code);
         assert_eq!(shown.expose().len(), 19);
         assert_eq!(normalize_recovery_code(shown.expose()).unwrap(), code);

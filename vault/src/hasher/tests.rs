@@ -18,7 +18,10 @@ fn runtime() -> Runtime {
 }
 
 fn light(threads: usize, waiting: usize) -> Hasher {
-    Hasher::new(HasherConfig { threads, waiting, password: LIGHT, recovery_code: LIGHT }, &runtime())
+    Hasher::new(
+        HasherConfig { threads, waiting, waiting_per_source: waiting, password: LIGHT, recovery_code: LIGHT },
+        &runtime(),
+    )
 }
 
 fn text(text: &str) -> SecretText {
@@ -115,7 +118,7 @@ fn occupied(hasher: &Hasher) -> (std::sync::mpsc::Sender<()>, tokio::task::JoinH
     let (started, has_started) = std::sync::mpsc::channel();
     let pool = Arc::clone(&hasher.pool);
     let task = tokio::spawn(async move {
-        pool.run(move |_| {
+        pool.run(&Asker::ourselves(), move |_| {
             started.send(()).unwrap();
             let _ = wait.recv();
         })
@@ -150,13 +153,40 @@ async fn beyond_the_bound_of_waiters_the_answer_is_busy_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_gives_way_to_another_source_is_told_that_it_is_too_much() {
+    let hasher = light(1, 2);
+    let (go_on, task) = occupied(&hasher);
+    let from = |source: &str| hasher.on_behalf_of(Asker { source: source.to_owned(), is_known: false });
+    let queued = |source: &str| {
+        let hasher = from(source);
+        tokio::spawn(async move { hasher.hash_password(&text("one")).await })
+    };
+    let waiting = async |count: usize| {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while hasher.pool.waiting() < count {
+            assert!(tokio::time::Instant::now() < deadline, "{count} are queued in time");
+            tokio::task::yield_now().await;
+        }
+    };
+    let first = queued("a");
+    waiting(1).await;
+    let second = queued("a");
+    waiting(2).await;
+    let other = queued("b");
+    assert_eq!(second.await.unwrap().unwrap_err(), VaultError::Busy);
+    go_on.send(()).unwrap();
+    task.await.unwrap().unwrap();
+    assert!(first.await.unwrap().is_ok() && other.await.unwrap().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_that_nobody_waits_for_any_more_is_skipped() {
     let hasher = light(1, 8);
     let (go_on, task) = occupied(&hasher);
     let ran = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let given_up = tokio::spawn({
         let (pool, ran) = (Arc::clone(&hasher.pool), Arc::clone(&ran));
-        async move { pool.run(move |_| ran.store(true, std::sync::atomic::Ordering::SeqCst)).await }
+        async move { pool.run(&Asker::ourselves(), move |_| ran.store(true, std::sync::atomic::Ordering::SeqCst)).await }
     });
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while hasher.pool.waiting() < 1 {
@@ -174,8 +204,10 @@ async fn work_that_nobody_waits_for_any_more_is_skipped() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_burst_of_two_hundred_sign_ins_is_served_in_bounded_memory_while_the_runtime_goes_on() {
     let cost = Argon2Cost { memory_kib: 4096, passes: 1, lanes: 1 };
-    let hasher =
-        Hasher::new(HasherConfig { threads: 2, waiting: 512, password: cost, recovery_code: cost }, &runtime());
+    let hasher = Hasher::new(
+        HasherConfig { threads: 2, waiting: 512, waiting_per_source: 512, password: cost, recovery_code: cost },
+        &runtime(),
+    );
     let hash = hasher.hash_password(&text("correct horse")).await.unwrap();
     let checks: Vec<_> = (0..200)
         .map(|number| {
@@ -202,14 +234,14 @@ async fn a_burst_of_two_hundred_sign_ins_is_served_in_bounded_memory_while_the_r
 #[tokio::test]
 async fn idle_threads_give_their_memory_back() {
     let idle = Duration::from_millis(5);
-    let pool = Pool::new(Bounds { threads: 2, waiting: 8, usual: 64, idle }, runtime());
-    assert_eq!(pool.run(|memory| memory.blocks(64).len()).await, Ok(64));
+    let pool = Pool::new(Bounds { threads: 2, waiting: Room { lane: 8, source: 8 }, usual: 64, idle }, runtime());
+    assert_eq!(pool.run(&Asker::ourselves(), |memory| memory.blocks(64).len()).await, Ok(64));
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while pool.held_kib() > 0 {
         assert!(tokio::time::Instant::now() < deadline, "it is given back in time");
         tokio::task::yield_now().await;
     }
-    assert_eq!(pool.run(|memory| memory.blocks(64).len()).await, Ok(64), "and taken again");
+    assert_eq!(pool.run(&Asker::ourselves(), |memory| memory.blocks(64).len()).await, Ok(64), "and taken again");
 }
 
 #[tokio::test]

@@ -534,6 +534,8 @@ fn sign_in_begun(world: &World) -> Event {
         attempts: None,
         expires_at: world.now().plus(Seconds::minutes(15)),
         asked: None,
+        source: None,
+        replaces: None,
     }
     .into()
 }

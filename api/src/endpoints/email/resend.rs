@@ -1,7 +1,7 @@
 //! Send the code of an address again. Answers alike whatever the account: it must not tell which ids exist.
 
 use axum::{extract::State, http::StatusCode};
-use domain::commands::Command;
+use domain::{commands::Command, values::Caller};
 use serde::Serialize;
 
 use crate::{
@@ -34,8 +34,11 @@ pub(crate) async fn handler(
     incoming: Incoming<Nothing>,
 ) -> Result<Answer<Taken>, Problem> {
     let request = incoming.request(&app, on.caller)?;
+    let policy = app.engine.policy();
+    let is_anybody = request.caller == Caller::Anonymous;
+    let resend_after = if is_anybody { policy.stranger_mail_every } else { policy.resend_after };
     // What came of it is for the log. The limits of an address are refused alike, and say so to nobody.
     app.engine.execute(on.id, Command::ResendEmailCode, &request).await?;
-    let resend_after_seconds = app.engine.policy().resend_after.0;
+    let resend_after_seconds = resend_after.0;
     Ok(Answer::new(StatusCode::ACCEPTED, Taken { resend_after_seconds }))
 }

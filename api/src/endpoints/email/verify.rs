@@ -32,8 +32,8 @@ pub(crate) const ABOUT: About = About {
 #[serde(deny_unknown_fields)]
 #[schema(as = VerifyEmail)]
 pub(crate) struct Request {
-    /// The code from the mail.
-    #[schema(value_type = String, example = "123456")]
+    /// The code from the mail: twelve letters and digits for the first address of an account, six digits for a new one.
+    #[schema(value_type = String, example = "1A2B-3C4D-5E6F")]
     code: SecretText,
 }
 

@@ -45,7 +45,7 @@ pub(crate) const ABOUT: About = About {
 #[schema(as = ResetPassword)]
 pub(crate) struct Request {
     /// The code from the mail, unless an earlier call brought it.
-    #[schema(value_type = Option<String>, example = "123456")]
+    #[schema(value_type = Option<String>, example = "1A2B-3C4D-5E6F")]
     code: Option<SecretText>,
     /// With two-factor authentication on, the second factor.
     second_factor: Option<Second>,

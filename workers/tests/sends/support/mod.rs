@@ -7,13 +7,14 @@ pub mod smtp_server;
 use std::{sync::Arc, time::Duration};
 
 use domain::{
+    delivery::CodeOrder,
     events::{AccountRegistered, CodeIssued, CodeResent, EmailClaimed, EmailVerified, Event},
     ids::{AccountId, AddressHash, CommandId, EventId, MethodId, StreamId, VerificationId},
     personal::Personal::Known,
     policy::Policy,
     secret::to_hex,
     time::{Seconds, Timestamp},
-    values::{Actor, Challenge, Channel, Country, EmailAddress, NumberPrefix, Purpose},
+    values::{Actor, Channel, CodeForm, Country, EmailAddress, NumberPrefix, Purpose},
 };
 use engine::{
     Engine,
@@ -194,6 +195,7 @@ impl World {
             expires_at: self.now().plus(Seconds::minutes(10)),
             resend_after: self.now().plus(Seconds(30)),
             automatic: false,
+            form: CodeForm::Digits,
         }
     }
 
@@ -230,15 +232,9 @@ impl World {
 
     /// The digits that the account's holder is to read.
     pub async fn digits(&self, account: AccountId, issued: &CodeIssued) -> String {
-        let challenge = Challenge {
-            verification_id: issued.verification_id,
-            purpose: issued.purpose,
-            channel: issued.channel,
-            method_id: issued.method_id,
-            issue: issued.issue,
-        };
         let key = self.engine.keys().key(&StreamId::Account(account)).await.unwrap().unwrap();
-        key.one_time_code(&challenge).expose().clone()
+        let order = CodeOrder::of(&issued.clone().into()).unwrap();
+        self.engine.ordered_code(&key, &order).unwrap().expose().clone()
     }
 
     /// What is on record of a send, with the metadata.

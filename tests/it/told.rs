@@ -44,7 +44,8 @@ async fn a_right_password_without_its_second_factor_is_told_once_a_sign_in_is_ov
 
 async fn a_sign_in_from_a_new_place_is_told_and_one_from_a_known_place_is_not(setup: Setup) {
     const WORDS: &str = "a network and a device that were not used with it before";
-    let server = setup.server_with(Settings::default().with("trusted_proxies", "127.0.0.1/32")).await;
+    let settings = Settings::default().with("trusted_proxies", "127.0.0.1/32").with("dev_inbox", "exposed");
+    let server = setup.server_with(settings).await;
     let person = Person::sign_up(&server, "grete").await;
     server.remember("203.0.113.77");
     let sign_in = async |from: &str| {

@@ -240,6 +240,7 @@ async fn the_operator_erases_an_account_for_good() {
     assert_eq!(answer.status, 401, "{}", answer.body);
     let (ok, out, err) = server.try_command(&["doctor"]);
     assert!(ok, "{out}{err}");
+    server.advance(11 * 60);
     // The address is free again.
     Person::sign_up_again(&server, &person.email).await;
     server.leaves_nothing_behind().await;

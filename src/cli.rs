@@ -56,6 +56,9 @@ The first Ctrl-C (or SIGTERM) finishes what is in flight; a second one, or 30 se
     /// API keys of programs
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Sessions of all accounts
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
     /// Read models
     #[command(subcommand)]
     Projections(ProjectionsCommand),
@@ -153,6 +156,30 @@ pub struct CreateKey {
 fn scope(text: &str) -> Result<Scope, String> {
     let names: Vec<&str> = Scope::ALL.iter().map(|(_, name)| *name).collect();
     Scope::parse(text).ok_or_else(|| format!("the scopes are {}", names.join(", ")))
+}
+
+/// Sessions of all accounts.
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// End all sessions and access tokens that began before a moment, of every account
+    #[command(after_help = "\
+Example:
+  countersign sessions cut-off --before 2026-11-24T10:00:00Z --reason 'a proxy was broken into'
+
+It works beside a running server, which respects it within a second. API keys stay. The moment must not be in the
+future, and an earlier one than before changes nothing.")]
+    CutOff(CutOff),
+}
+
+/// From when, and why.
+#[derive(Debug, Args)]
+pub struct CutOff {
+    /// What began before this moment (RFC 3339) is over
+    #[arg(long, value_name = "TIME")]
+    pub before: Timestamp,
+    /// Why; it stands in the history
+    #[arg(long)]
+    pub reason: String,
 }
 
 /// Read models.

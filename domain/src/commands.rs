@@ -46,12 +46,24 @@ pub enum Command {
         /// Wrong passwords that the limiter has seen for the address in its window, this one included.
         rejections: u32,
     },
+    /// A worker: a sign-in with a password has ended, as far as it has, and nobody may have finished it.
+    NoteUnfinishedSignIn {
+        /// Which.
+        verification_id: VerificationId,
+    },
     /// End the caller's own session.
     SignOut,
     /// End another session of the account.
     RevokeSession {
         /// Which.
         session_id: SessionId,
+    },
+    /// End all sessions of the account but the acting one.
+    EndOtherSessions,
+    /// Support: end all sessions and access tokens.
+    EndSessions {
+        /// Why.
+        reason: FreeText,
     },
     /// Make a device that the account knows a stranger's again.
     ForgetDevice {

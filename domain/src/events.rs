@@ -158,6 +158,13 @@ events! {
         /// Why.
         reason: Personal<FreeText>,
     }
+    /// Support ended all sessions and access tokens of the account.
+    SessionsEnded {
+        /// Why.
+        reason: Personal<FreeText>,
+        /// The API client of the support person; none for an operator.
+        by: Option<ApiKeyId>,
+    }
     /// A session ended by its own wish.
     SignedOut {
         /// The session.
@@ -603,6 +610,15 @@ events! {
     AccountErased {
         /// The verification that authorized it; absent when an operator did it.
         verification_id: Option<VerificationId>,
+    }
+    /// The owner of an erased account is to be told, at the addresses that go with it.
+    FarewellOrdered {
+        /// The account that was.
+        account_id: AccountId,
+        /// The address and those that an undo could have brought back, sealed under the key of the farewell's own stream.
+        addresses: Vec<Personal<EmailAddress>>,
+        /// Nobody is told after, and that key is gone.
+        expires_at: Timestamp,
     }
     /// Metadata older than this may be dropped from views and exports.
     RetentionApplied {

@@ -96,6 +96,8 @@ questions! {
     WrongSecondFactor => ();
     /// The claim of an address for the account.
     AddressClaim => Claim;
+    /// Whether someone signed in to an address from the caller's network before.
+    KnownNetwork => bool;
 }
 
 /// Whether the entered password has this hash (argon2id).
@@ -203,6 +205,10 @@ pub struct WrongSecondFactor(pub Allowance);
 /// The claim of this address for the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressClaim(pub EmailAddress);
+
+/// Whether someone signed in to this address from the caller's network before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownNetwork(pub EmailAddress);
 
 /// How the claim of an address went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

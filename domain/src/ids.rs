@@ -87,6 +87,9 @@ pub struct AddressHash(pub String);
 /// The one stream of numbers. Not `account-numbers`: adapters that filter by prefix take that for an account.
 const ACCOUNT_NUMBERS: &str = "numbers";
 
+/// The one stream of what concerns all accounts.
+const INSTALLATION: &str = "installation";
+
 /// A stream of the event log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StreamId {
@@ -102,6 +105,10 @@ pub enum StreamId {
     AuditAccess(String),
     /// Which numbers of accounts are given away.
     AccountNumbers,
+    /// What concerns all accounts.
+    Installation,
+    /// The notice of an account's erasure.
+    Farewell(AccountId),
 }
 
 impl fmt::Display for StreamId {
@@ -113,6 +120,8 @@ impl fmt::Display for StreamId {
             Self::ApiKey(id) => write!(f, "api-key-{id}"),
             Self::AuditAccess(reader) => write!(f, "audit-access-{reader}"),
             Self::AccountNumbers => f.write_str(ACCOUNT_NUMBERS),
+            Self::Installation => f.write_str(INSTALLATION),
+            Self::Farewell(id) => write!(f, "farewell-{id}"),
         }
     }
 }
@@ -137,8 +146,12 @@ impl FromStr for StreamId {
             Ok(Self::ApiKey(ApiKeyId(id(rest)?)))
         } else if let Some(rest) = name.strip_prefix("audit-access-") {
             Ok(Self::AuditAccess(rest.to_owned()))
+        } else if let Some(rest) = name.strip_prefix("farewell-") {
+            Ok(Self::Farewell(AccountId(id(rest)?)))
         } else if name == ACCOUNT_NUMBERS {
             Ok(Self::AccountNumbers)
+        } else if name == INSTALLATION {
+            Ok(Self::Installation)
         } else {
             Err(UnknownStream)
         }

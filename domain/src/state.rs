@@ -79,6 +79,10 @@ pub struct Account {
     pub told_of_wrong_codes_at: Option<Timestamp>,
     /// When the owner was last told of wrong recovery codes.
     pub told_of_recovery_codes_at: Option<Timestamp>,
+    /// When the owner was last told of a right password that no second factor followed.
+    pub told_of_unfinished_sign_in_at: Option<Timestamp>,
+    /// Whether anybody ever signed in, here or where it came from: only then there are places to compare with.
+    pub has_signed_in: bool,
     /// What support lifted in the last 24 hours.
     pub unlocks: Vec<Unlock>,
     /// How fast the history grows.

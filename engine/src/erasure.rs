@@ -1,8 +1,13 @@
-//! Erasing: after `AccountErased` the keys go.
+//! Erasing: after `AccountErased` the keys go. Before them the notice to the owner is ordered, under a key of its own
+//! (ADR 28).
 
 use domain::{
+    decision::Decider,
     events::{Event, RevocationReason},
+    farewell::{Farewell, OrderFarewell},
     ids::{AccountId, CommandId, StreamId},
+    state::{Account, Phase},
+    time::Timestamp,
     values::{Caller, EmailAddress, Origin},
 };
 use schemas::envelope::{Position, Version};
@@ -12,13 +17,21 @@ use event_store::{codec, keys::KeyState};
 
 const PAGE: usize = 500;
 
-/// An account that is erased by its history, but whose key still opens.
+/// An account that is erased by its history, but whose key still opens, or that of its farewell past its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnfinishedErasure {
     /// The account.
     pub account_id: AccountId,
     /// Where its erasure stands in the log.
     pub position: Position,
+}
+
+/// What an erased account leaves.
+struct Remains {
+    /// How it stood before.
+    last: Account,
+    /// The addresses that it ever had: those that an undo could have brought back are held too.
+    addresses: Vec<EmailAddress>,
 }
 
 impl Engine {
@@ -28,10 +41,8 @@ impl Engine {
     /// The account's own key goes last: until then the address can be read, so an interruption can be made good.
     pub async fn erase_after(&self, account: AccountId) -> Result<(), ExecuteError> {
         let stream = StreamId::Account(account);
-        let (is_erased, addresses) = self.addresses(&stream).await?;
-        if !is_erased {
-            return Ok(());
-        }
+        let Some(Remains { last, addresses }) = self.remains(&stream).await? else { return Ok(()) };
+        self.order_farewell(account, &last).await?;
         for address in addresses {
             let request = self.own_request()?;
             let claim = self.release(&address, account, RevocationReason::Erased, &request).await?;
@@ -45,7 +56,36 @@ impl Engine {
         self.inner.parts.snapshots.delete(&stream).await?;
         self.keys().erase(&stream).await?;
         self.inner.states.forget(&stream);
+        self.end_late_farewell(account).await
+    }
+
+    /// The owner of an erased account was told, or cannot be any more: the address goes too.
+    pub async fn end_farewell(&self, account: AccountId) -> Result<(), ExecuteError> {
+        let stream = StreamId::Farewell(account);
+        self.keys().erase(&stream).await?;
+        self.inner.states.forget(&stream);
         Ok(())
+    }
+
+    async fn order_farewell(&self, account_id: AccountId, last: &Account) -> Result<(), ExecuteError> {
+        let command = OrderFarewell { account_id, to: told(last, self.now()) };
+        // Boxed: executing an account's command erases it, which executes a command.
+        let executing =
+            Box::pin(self.execute_on::<Farewell>(&StreamId::Farewell(account_id), &command, &self.own_request()?))
+                .await;
+        match executing?.outcome {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(ExecuteError::Internal(format!("a farewell was refused: {refusal}"))),
+        }
+    }
+
+    /// One that nobody carried out in time: its worker did not run.
+    async fn end_late_farewell(&self, account: AccountId) -> Result<(), ExecuteError> {
+        let farewell = self.load_now::<Farewell>(&StreamId::Farewell(account)).await?;
+        match farewell.state.expires_at {
+            Some(end) if end <= self.now() => self.end_farewell(account).await,
+            _ => Ok(()),
+        }
     }
 
     /// Erased accounts whose key still opens; for `doctor`. Reads the whole log.
@@ -56,8 +96,18 @@ impl Engine {
             let page = self.log().read_all(after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(found) };
             after = last.position;
-            for event in page.iter().filter(|event| &*event.event_type == "AccountErased") {
-                let Ok(stream @ StreamId::Account(account_id)) = event.stream.parse() else { continue };
+            for event in &page {
+                let account_id = match (&*event.event_type, event.stream.parse()) {
+                    ("AccountErased", Ok(StreamId::Account(account_id))) => account_id,
+                    ("FarewellOrdered", Ok(StreamId::Farewell(account_id))) => {
+                        match codec::decode_event(event, None)? {
+                            Event::FarewellOrdered(ordered) if ordered.expires_at <= self.now() => account_id,
+                            _ => continue,
+                        }
+                    }
+                    _ => continue,
+                };
+                let Ok(stream) = event.stream.parse() else { continue };
                 if matches!(self.keys().state_in_store(&stream).await?, KeyState::Open(_)) {
                     found.push(UnfinishedErasure { account_id, position: event.position });
                 }
@@ -65,25 +115,25 @@ impl Engine {
         }
     }
 
-    /// Whether the account is erased, and the addresses that it ever had, as far as they can still be read: those
-    /// that an undo could have brought back are held too.
-    async fn addresses(&self, stream: &StreamId) -> Result<(bool, Vec<EmailAddress>), ExecuteError> {
+    /// What is left to be done of an erased account, as far as it can still be read; none where it is not erased.
+    async fn remains(&self, stream: &StreamId) -> Result<Option<Remains>, ExecuteError> {
         let key = self.keys().state_in_store(stream).await?;
         let key = if let KeyState::Open(key) = key { Some(key) } else { None };
-        let (mut is_erased, mut addresses) = (false, Vec::new());
-        let mut after = Version::NONE;
+        let (mut last, mut addresses, mut after) = (Account::default(), Vec::new(), Version::NONE);
         loop {
             let page = self.log().read_stream(stream, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok((is_erased, addresses)) };
-            after = last.version;
+            let Some(end) = page.last() else { return Ok(None) };
+            after = end.version;
             for stored in &page {
-                match codec::decode_event(stored, key.as_ref())? {
+                let event = codec::decode_event(stored, key.as_ref())?;
+                match &event {
                     Event::AccountRegistered(event) => add(&mut addresses, event.email.known()),
                     Event::AccountImported(event) => add(&mut addresses, event.email.known()),
                     Event::EmailChanged(event) => add(&mut addresses, event.email.known()),
-                    Event::AccountErased(_) => is_erased = true,
+                    Event::AccountErased(_) => return Ok(Some(Remains { last, addresses })),
                     _ => {}
                 }
+                last = last.evolve(&event, codec::decode_metadata(stored, None)?.at);
             }
         }
     }
@@ -107,4 +157,17 @@ fn add(addresses: &mut Vec<EmailAddress>, address: Option<&EmailAddress>) {
     if let Some(address) = address.filter(|address| !addresses.contains(address)) {
         addresses.push(address.clone());
     }
+}
+
+/// Who hears of the erasure: whoever may be the owner by now. Nobody hears of an account at an address that never was
+/// its own.
+fn told(last: &Account, now: Timestamp) -> Vec<EmailAddress> {
+    let mut addresses = Vec::new();
+    if last.phase == Phase::Confirmed {
+        let before = last.undoable(now).filter_map(|change| change.before.email.as_ref());
+        for address in last.email.iter().chain(before) {
+            add(&mut addresses, address.known());
+        }
+    }
+    addresses
 }

@@ -77,6 +77,7 @@ impl Engine {
         for event in events {
             let Ok(stream) = event.stream.parse::<StreamId>() else { continue };
             self.inner.states.followed(&stream, event.version);
+            self.inner.cut_off.followed(event);
             if &*event.event_type == "AccountErased" {
                 self.keys().forget(&stream);
             }

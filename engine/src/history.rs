@@ -39,6 +39,25 @@ impl Engine {
         Ok(key)
     }
 
+    /// An account as it was right before one of its events.
+    pub async fn account_before(&self, account: AccountId, event: Version) -> Result<Account, ExecuteError> {
+        let stream = StreamId::Account(account);
+        let key = self.key_to_read(&stream).await?;
+        let (mut state, mut after) = (Account::default(), Version::NONE);
+        loop {
+            let page = self.log().read_stream(&stream, after, PAGE).await?;
+            for stored in &page {
+                if stored.version >= event {
+                    return Ok(state);
+                }
+                let at = codec::decode_metadata(stored, None)?.at;
+                state = state.evolve(&codec::decode_event(stored, key.as_ref())?, at);
+            }
+            let Some(last) = page.last() else { return Ok(state) };
+            after = last.version;
+        }
+    }
+
     /// An account as it was at a moment, with the version it had; `None` before its first event.
     pub async fn account_as_of(
         &self,

@@ -7,6 +7,7 @@
 //! The accounts of an import go that path together, as far as nothing is there of them yet ([`Engine::import`]).
 
 mod addresses;
+mod cut_off;
 mod erasure;
 mod execute;
 mod follow;
@@ -42,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vault::{DataKey, Hasher, VaultError};
 
-use self::{follow::Follower, numbers::Numbers, queues::Queues, states::States};
+use self::{cut_off::KnownCutOff, follow::Follower, numbers::Numbers, queues::Queues, states::States};
 use event_store::{
     codec::CodecError,
     keys::{Keys, KeysError},
@@ -290,6 +291,8 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     /// Numbers of accounts that this process may give away.
     pub(crate) numbers: Numbers,
+    /// Before when all sessions are over.
+    pub(crate) cut_off: KnownCutOff,
     pub(crate) follower: Follower,
 }
 
@@ -300,7 +303,14 @@ impl Engine {
         let states = States::new(&parts.runtime, parts.cache.states);
         let follower = Follower::default();
         let engine = Self {
-            inner: Arc::new(Inner { states, queues: Queues::default(), numbers: Numbers::default(), follower, parts }),
+            inner: Arc::new(Inner {
+                states,
+                queues: Queues::default(),
+                numbers: Numbers::default(),
+                cut_off: KnownCutOff::default(),
+                follower,
+                parts,
+            }),
         };
         follow::spawn(&engine, from, cancel);
         Ok(engine)

@@ -16,7 +16,7 @@ use event_store::{codec, port::Snapshot};
 
 /// The shape of serialized states and the meaning of `evolve`. Another number than this code's is ignored,
 /// so count it up whenever a state's fields or what `evolve` makes of old events changes.
-pub(crate) const SNAPSHOT_FORMAT: u32 = 4;
+pub(crate) const SNAPSHOT_FORMAT: u32 = 5;
 /// Events that are read at a time.
 const PAGE: usize = 1_000;
 

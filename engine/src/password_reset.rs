@@ -185,9 +185,9 @@ impl Engine {
         }
         let account = self.keys().ring().revealed(ticket.handle);
         let hash = TokenHash::of(&ticket.secret);
-        let state = self.load(account).await?.state;
+        let (state, cut_off) = (self.load(account).await?.state, self.cut_off().await?);
         let is_ours = TokenHash::of(&self.keys().ring().reset_secret(account, id)) == hash;
-        if !is_ours && state.authenticate(Presented::Verification(id), &hash, None, now).is_none() {
+        if !is_ours && state.authenticate(Presented::Verification(id), &hash, None, cut_off, now).is_none() {
             return Ok(refused(Refusal::Unauthenticated));
         }
         let counted = limits::reset_attempt(self.policy(), id);

@@ -253,7 +253,7 @@ impl Engine {
     }
 
     /// An address and the network that the request came from, as the limiter keeps them.
-    fn place(&self, email: &EmailAddress, request: &Request) -> (String, String) {
+    pub(crate) fn place(&self, email: &EmailAddress, request: &Request) -> (String, String) {
         let network = self.keys().ring().lookup_hash("network", &request.origin.network());
         (self.address_hash(email), to_hex(&network))
     }

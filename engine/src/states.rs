@@ -83,8 +83,8 @@ impl Pass<'_> {
     /// Keeps the state, unless a newer event was followed or a newer state is kept already.
     pub(crate) fn keep<D: Send + Sync + 'static>(&self, loaded: &Arc<Loaded<D>>) {
         let Some(kept) = &self.states.kept else { return };
-        // Deliveries and audit accesses are written a few times and then never again.
-        if matches!(self.stream, StreamId::Delivery(_) | StreamId::AuditAccess(_)) {
+        // Deliveries, audit accesses and farewells are written a few times and then never again.
+        if matches!(self.stream, StreamId::Delivery(_) | StreamId::AuditAccess(_) | StreamId::Farewell(_)) {
             return;
         }
         let reading = self.states.reading();

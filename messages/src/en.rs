@@ -1,9 +1,8 @@
 //! English.
 
-use domain::{
-    time::Timestamp,
-    values::{FactorKind, MethodKind, Purpose},
-};
+mod notices;
+
+use domain::{time::Timestamp, values::Purpose};
 
 use crate::{Code, Notice, Words};
 
@@ -101,155 +100,23 @@ impl Words for English {
     }
 
     fn notice_mail(&self, issuer: &str, notice: &Notice, at: Timestamp) -> (String, String) {
-        let happened = match notice {
-            Notice::MethodEnabled { kind } => format!("{} was added to your account.", method(*kind)),
-            Notice::MethodDisabled { kind } => format!("{} was removed from your account.", method(*kind)),
-            Notice::TwoFactorEnabled => {
-                "Two-factor authentication was turned on for your account. Signing in asks for a second factor from \
-                 now on. Keep your recovery codes in a safe place: each of them signs you in once when your phone is \
-                 lost."
-                    .to_owned()
-            }
-            Notice::TwoFactorDisabled => {
-                "Two-factor authentication was turned off for your account. Your recovery codes no longer work."
-                    .to_owned()
-            }
-            Notice::RecoveryCodesRegenerated => {
-                "New recovery codes were made for your account. All earlier ones no longer work.".to_owned()
-            }
-            Notice::RecoveryCodeUsed { remaining } => {
-                let left = match remaining {
-                    0 => "No code is left: make new ones now".to_owned(),
-                    1 => "1 code is left: make new ones soon".to_owned(),
-                    n => format!("{n} codes are left"),
-                };
-                format!("A recovery code of your account was used. It does not work again. {left}.")
-            }
-            Notice::MethodLocked { kind, locked_until } => format!(
-                "Too many wrong codes were entered, so {} cannot be used until {}. Other methods still work.",
-                factor(*kind),
-                moment(*locked_until)
-            ),
-            Notice::WrongCodes => {
-                "Several wrong codes in a row were entered for your account. You are told of this once a day at most."
-                    .to_owned()
-            }
-            Notice::WrongRecoveryCodes => {
-                "A wrong recovery code was entered for your account. You are told of this once a day at most."
-                    .to_owned()
-            }
-            Notice::AccountLocked => {
-                "Very many wrong codes were entered in a row, so codes from your authenticator app, by text message \
-                 and by email are stopped where they came from. A recovery code still signs you in and ends the stop; so can \
-                 support."
-                    .to_owned()
-            }
-            Notice::Unlocked { reason } => {
-                format!("Support lifted the lock on your account.{}", because(reason.as_deref()))
-            }
-            Notice::TwoFactorReset { reason } => format!(
-                "Support removed all second factors and recovery codes from your account and ended all its sessions.\
-                 {} Until you set up a second factor again, signing in takes your password and a code by email.",
-                because(reason.as_deref())
-            ),
-            Notice::PasswordChanged => {
-                "A new password was set for your account. Your other sessions were ended.".to_owned()
-            }
-            Notice::PasswordReset => {
-                "The password of your account was reset with a code by email. Your sessions were ended.".to_owned()
-            }
-            Notice::EmailChangedFrom => {
-                "The email address of your account was changed. This is the last mail to this address; later ones go \
-                 to the new one."
-                    .to_owned()
-            }
-            Notice::EmailChangedTo => {
-                "The email address of your account was changed to this one. Later mails come here.".to_owned()
-            }
-        };
         let body = format!(
             "{happened}\n\nWhen: {at}\n\nIf this was you, there is nothing to do.\n\n{unasked}\n",
+            happened = notices::happened(notice, issuer),
             at = moment(at),
-            unasked = unasked_change(notice, issuer),
+            unasked = notices::unasked(notice, issuer),
         );
-        (format!("{}: {issuer}", title(notice)), body)
+        (format!("{}: {issuer}", notices::title(notice)), body)
+    }
+
+    fn notice_sms(&self, notice: &Notice, at: Timestamp) -> String {
+        let (title, at) = (notices::title(notice), moment(at));
+        format!("{title}, {at}. If this was not you, see your mail and tell support.")
     }
 
     fn totp_prompt(&self) -> &'static str {
         "Enter the code your authenticator app shows. Wait for a new code if you just used one."
     }
-}
-
-fn title(notice: &Notice) -> &'static str {
-    match notice {
-        Notice::MethodEnabled { .. } => "A sign-in method was added",
-        Notice::MethodDisabled { .. } => "A sign-in method was removed",
-        Notice::TwoFactorEnabled => "Two-factor authentication is on",
-        Notice::TwoFactorDisabled => "Two-factor authentication is off",
-        Notice::RecoveryCodesRegenerated => "New recovery codes were made",
-        Notice::RecoveryCodeUsed { .. } => "A recovery code was used",
-        Notice::MethodLocked { .. } => "A sign-in method is locked",
-        Notice::WrongCodes => "Wrong codes were entered",
-        Notice::WrongRecoveryCodes => "A wrong recovery code was entered",
-        Notice::AccountLocked => "Codes are stopped for your account",
-        Notice::Unlocked { .. } => "Support unlocked your account",
-        Notice::TwoFactorReset { .. } => "Support reset your second factors",
-        Notice::PasswordChanged => "Your password was changed",
-        Notice::PasswordReset => "Your password was reset",
-        Notice::EmailChangedFrom | Notice::EmailChangedTo => "Your email address was changed",
-    }
-}
-
-/// What to do when it was someone else.
-fn unasked_change(notice: &Notice, issuer: &str) -> String {
-    match notice {
-        Notice::MethodEnabled { .. } | Notice::TwoFactorEnabled => format!(
-            "If this was not you, sign in to {issuer}, remove the method, change your password and end the sessions you \
-             do not know. If you cannot sign in, use a recovery code or ask support at once."
-        ),
-        Notice::MethodDisabled { .. } | Notice::TwoFactorDisabled | Notice::RecoveryCodesRegenerated => format!(
-            "If this was not you, sign in to {issuer}, change your password, end the sessions you do not know and set \
-             up your second factors again. If you cannot sign in, ask support at once."
-        ),
-        Notice::RecoveryCodeUsed { .. } => format!(
-            "If this was not you, someone has your password and your recovery codes: sign in to {issuer}, change your \
-             password, make new recovery codes and end the sessions you do not know."
-        ),
-        Notice::WrongCodes | Notice::WrongRecoveryCodes | Notice::MethodLocked { .. } | Notice::AccountLocked => {
-            format!(
-                "If this was not you, someone may know your password: change it at {issuer}. Never share a code with anyone."
-            )
-        }
-        Notice::Unlocked { .. } | Notice::TwoFactorReset { .. } => {
-            format!("If you did not ask support for this, tell support of {issuer} at once, and change your password.")
-        }
-        Notice::PasswordChanged | Notice::PasswordReset => format!(
-            "If this was not you, reset your password on the sign-in page of {issuer} now and check your sign-in methods."
-        ),
-        Notice::EmailChangedFrom | Notice::EmailChangedTo => {
-            format!("If this was not you, ask support of {issuer} at once.")
-        }
-    }
-}
-
-fn method(kind: MethodKind) -> &'static str {
-    match kind {
-        MethodKind::Totp => "An authenticator app",
-        MethodKind::Sms => "A phone number for text messages",
-    }
-}
-
-fn factor(kind: FactorKind) -> &'static str {
-    match kind {
-        FactorKind::Totp => "codes from your authenticator app",
-        FactorKind::Sms => "codes by text message",
-        FactorKind::Email => "codes by email",
-        FactorKind::RecoveryCode => "recovery codes",
-    }
-}
-
-fn because(reason: Option<&str>) -> String {
-    reason.map_or_else(String::new, |reason| format!(" The reason given: \"{reason}\"."))
 }
 
 fn minutes(count: u32) -> String {

@@ -14,6 +14,12 @@ const PARAGRAPH: &str = "margin:0 0 16px";
 const CODE: &str = "margin:0 0 16px;padding:16px;background:#f2f2f2;color:#000000;border-radius:8px;\
     font:bold 32px/1.25 ui-monospace,Menlo,Consolas,monospace;letter-spacing:6px;text-align:center";
 
+/// What is too long to be read aloud, and is copied.
+const TOKEN: &str = "margin:0 0 16px;padding:16px;background:#f2f2f2;color:#000000;border-radius:8px;\
+    font:16px/1.5 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere";
+/// The longest code that people type.
+const TYPED: usize = 20;
+
 /// How a code stands in the plain text.
 const INDENT: &str = "    ";
 
@@ -40,7 +46,11 @@ pub(crate) fn page(language: &str, issuer: &str, subject: &str, text: &str) -> Z
         page.push_str(piece);
     }
     for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
-        let style = if paragraph.starts_with(INDENT) { CODE } else { PARAGRAPH };
+        let style = match paragraph.strip_prefix(INDENT) {
+            Some(code) if code.trim().len() > TYPED => TOKEN,
+            Some(_) => CODE,
+            None => PARAGRAPH,
+        };
         let words = Zeroizing::new(escaped(paragraph.trim()));
         page.push_str("<p style=\"");
         page.push_str(style);

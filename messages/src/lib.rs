@@ -20,7 +20,7 @@ use domain::{
 };
 use zeroize::Zeroizing;
 
-pub use notice::Notice;
+pub use notice::{Hand, Notice, Undo};
 
 /// Most characters of a text message that travels in one part (GSM 03.38, 7-bit alphabet).
 pub const SMS_LENGTH: usize = 160;
@@ -110,6 +110,8 @@ trait Words: Send + Sync {
     fn held_address_mail(&self, issuer: &str, purpose: Purpose, at: Timestamp) -> (String, String);
     /// Subject and body of a notice.
     fn notice_mail(&self, issuer: &str, notice: &Notice, at: Timestamp) -> (String, String);
+    /// The same as a text message, without the product's name.
+    fn notice_sms(&self, notice: &Notice, at: Timestamp) -> String;
     /// Beside the field for an authenticator app's code.
     fn totp_prompt(&self) -> &'static str;
 }
@@ -147,7 +149,6 @@ impl Catalogue {
         let bound = self.domain.as_ref().map(|domain| Zeroizing::new(format!("\n\n@{domain} #{digits}")));
         let purpose = words.purpose(code.purpose);
         let named = code.action.map(|action| format!("{purpose} \"{action}\""));
-        let fits = |text: &str| text.chars().count() <= if in_gsm_7(text) { SMS_LENGTH } else { SMS_LENGTH_UCS_2 };
 
         let plain = Zeroizing::new(words.code_sms(&issuer, digits, purpose, code.minutes()));
         let full = named.map(|named| Zeroizing::new(words.code_sms(&issuer, digits, &named, code.minutes())));
@@ -156,7 +157,7 @@ impl Catalogue {
             None => text.to_owned(),
         };
         let mut candidates = full.iter().chain([&plain]).map(|text| bind(text));
-        let text = candidates.find(|text| fits(text)).unwrap_or_else(|| plain.to_string());
+        let text = candidates.find(|text| is_one_part(text)).unwrap_or_else(|| plain.to_string());
         Secret::new(text)
     }
 
@@ -176,6 +177,15 @@ impl Catalogue {
         self.mail(self.language.words().notice_mail(&self.issuer, notice, at))
     }
 
+    /// The text message that tells of a change. It names nothing but what happened and when; the product's name gives
+    /// way where its letters would make it longer than one part.
+    pub fn notice_sms(&self, notice: &Notice, at: Timestamp) -> SecretText {
+        let said = self.language.words().notice_sms(notice, at);
+        let issuer: String = self.issuer.chars().take(SMS_ISSUER_LENGTH).collect();
+        let named = format!("{issuer}: {said}");
+        Secret::new(if is_one_part(&named) { named } else { said })
+    }
+
     fn mail(&self, (subject, body): (String, String)) -> Mail {
         let html = html::page(self.language.tag(), &self.issuer, &subject, &body);
         Mail { subject, body: Secret::new(body), html: Secret::new(html.to_string()) }
@@ -185,6 +195,11 @@ impl Catalogue {
     pub fn totp_prompt(&self) -> &'static str {
         self.language.words().totp_prompt()
     }
+}
+
+/// Whether a text message travels in one part.
+fn is_one_part(text: &str) -> bool {
+    text.chars().count() <= if in_gsm_7(text) { SMS_LENGTH } else { SMS_LENGTH_UCS_2 }
 }
 
 /// Whether a text needs only the 7-bit alphabet of GSM 03.38, its two-unit extension characters left out.

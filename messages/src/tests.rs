@@ -6,7 +6,7 @@ use domain::{
     values::{FactorKind, MethodKind, Purpose},
 };
 
-use super::{Catalogue, Code, Language, Mail, Notice, in_gsm_7};
+use super::{Catalogue, Code, Hand, Language, Mail, Notice, Undo, in_gsm_7, is_one_part};
 
 const PURPOSES: [Purpose; 10] = [
     Purpose::ConfirmEmail,
@@ -22,6 +22,7 @@ const PURPOSES: [Purpose; 10] = [
 ];
 
 const ISSUER: &str = "Twenty Letters Corp.";
+const UNDO: &str = "cs_undo_AZegscLTfk-LnAwdLj9KWwGXoLHC036";
 
 fn at() -> Timestamp {
     "2026-11-24T05:37:12Z".parse().unwrap()
@@ -36,16 +37,34 @@ fn notices() -> Vec<Notice> {
         Notice::WrongCodes,
         Notice::WrongRecoveryCodes,
         Notice::AccountLocked,
+        Notice::MethodRelabelled,
+        Notice::PrimaryMethodChanged,
+        Notice::SignInUnfinished,
+        Notice::NewPlace { from: Some("203.0.113.7".to_owned()) },
+        Notice::NewPlace { from: None },
+        Notice::AccessTokenIssued { expires_at: at().plus(Seconds::days(365)) },
         Notice::Unlocked { reason: reason.clone() },
         Notice::Unlocked { reason: None },
+        Notice::SessionsEnded { reason: reason.clone() },
+        Notice::SessionsEnded { reason: None },
+        Notice::ResetRequested { reason: reason.clone(), expires_at: at().plus(Seconds::hours(24)) },
+        Notice::ResetRequested { reason: None, expires_at: at().plus(Seconds::hours(24)) },
         Notice::TwoFactorReset { reason },
         Notice::TwoFactorReset { reason: None },
         Notice::PasswordChanged,
         Notice::PasswordReset,
-        Notice::EmailChangedFrom,
+        Notice::EmailChangedFrom { undo: None },
+        Notice::EmailChangedFrom { undo: Some(undo()) },
         Notice::EmailChangedTo,
+        Notice::EmailChangeUndone,
+        Notice::EmailChangeUndoneFrom,
+        Notice::ChangesFrozen { until: at().plus(Seconds::hours(24)) },
+        Notice::ChangesUnfrozen,
+        Notice::AccountErased,
     ];
-    all.extend([MethodKind::Totp, MethodKind::Sms].map(|kind| Notice::MethodEnabled { kind }));
+    for by in [Hand::Session, Hand::AccessToken, Hand::Application] {
+        all.extend([MethodKind::Totp, MethodKind::Sms].map(|kind| Notice::MethodEnabled { kind, by }));
+    }
     all.extend([MethodKind::Totp, MethodKind::Sms].map(|kind| Notice::MethodDisabled { kind }));
     all.extend([0, 1, 9].map(|remaining| Notice::RecoveryCodeUsed { remaining }));
     all.extend(
@@ -53,6 +72,10 @@ fn notices() -> Vec<Notice> {
             .map(|kind| Notice::MethodLocked { kind, locked_until: at().plus(Seconds::minutes(15)) }),
     );
     all
+}
+
+fn undo() -> Undo {
+    Undo { token: Secret::new(UNDO.to_owned()), until: at().plus(Seconds::days(7)) }
 }
 
 fn catalogues(domain: Option<&str>) -> impl Iterator<Item = Catalogue> {
@@ -190,6 +213,57 @@ fn every_notice_says_what_happened_when_and_what_to_do_if_it_was_not_you() {
         assert!(catalogue.notice_mail(&reset, at()).body.expose().contains("lost phone"));
         let used = Notice::RecoveryCodeUsed { remaining: 7 };
         assert!(catalogue.notice_mail(&used, at()).body.expose().contains("7 codes are left"));
+    }
+}
+
+#[test]
+fn every_notice_has_a_text_message_of_one_part_that_says_what_happened_and_when() {
+    for catalogue in catalogues(Some("accounts.example.com")) {
+        let mut seen = std::collections::BTreeSet::new();
+        for notice in notices() {
+            let text = catalogue.notice_sms(&notice, at());
+            let text = text.expose();
+            assert!(in_gsm_7(text) && is_one_part(text), "{} characters: {text}", text.chars().count());
+            assert!(text.starts_with(ISSUER) && text.contains("24 November 2026 at 05:37 UTC"), "{text}");
+            assert!(text.contains("If this was not you"), "{text}");
+            // A lock screen shows it to everybody: nothing of the person, no reason, no token.
+            for private in ["passport", "203.0.113.7", "cs_undo_"] {
+                assert!(!text.contains(private), "{text}");
+            }
+            nothing_left_over(text);
+            seen.insert(text.clone());
+        }
+        assert!(seen.len() > 20, "notices read alike");
+    }
+    let long = Catalogue::new(Language::En, "Платёжная система", None).notice_sms(&Notice::PasswordChanged, at());
+    assert!(
+        long.expose().starts_with("Your password") && is_one_part(long.expose()),
+        "one letter would halve the room"
+    );
+}
+
+#[test]
+fn no_subject_holds_anything_of_a_person() {
+    for catalogue in catalogues(None) {
+        for notice in notices() {
+            let subject = catalogue.notice_mail(&notice, at()).subject;
+            for private in ["passport", "203.0.113.7", "cs_undo_", "@"] {
+                assert!(!subject.contains(private), "{subject}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_address_is_told_the_way_back_where_there_is_one() {
+    for catalogue in catalogues(None) {
+        let mail = catalogue.notice_mail(&Notice::EmailChangedFrom { undo: Some(undo()) }, at());
+        let body = mail.body.expose();
+        assert!(body.contains(&format!("\n    {UNDO}\n")) && body.contains("1 December 2026 at 05:37 UTC"), "{body}");
+        assert!(mail.html.expose().contains(UNDO));
+        let without = catalogue.notice_mail(&Notice::EmailChangedFrom { undo: None }, at());
+        assert!(!without.body.expose().contains("cs_undo_"));
+        assert!(!format!("{:?}", undo()).contains(UNDO));
     }
 }
 

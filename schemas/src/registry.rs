@@ -208,6 +208,7 @@ stored! {
     DeviceForgotten => "DeviceForgotten", 1;
     SignInUnfinished => "SignInUnfinished", 1;
     SessionsCutOff => "SessionsCutOff", 1;
+    SessionsEnded => "SessionsEnded", 1;
     SignedOut => "SignedOut", 1;
     SessionRevoked => "SessionRevoked", 2;
     AccessTokenIssued => "AccessTokenIssued", 2;
@@ -243,6 +244,7 @@ stored! {
     ChangesUnfrozen => "ChangesUnfrozen", 1;
     AccountImported => "AccountImported", 2;
     AccountErased => "AccountErased", 1;
+    FarewellOrdered => "FarewellOrdered", 1;
     RetentionApplied => "RetentionApplied", 1;
     EmailClaimed => "EmailClaimed", 1;
     EmailReleased => "EmailReleased", 2;

@@ -10,6 +10,7 @@ mod keyring;
 mod keys;
 mod projections;
 mod replay;
+mod sessions;
 
 use std::{
     io::{self, Write},
@@ -18,7 +19,7 @@ use std::{
 
 use crate::{
     Failure,
-    cli::{Command, KeyringCommand, KeysCommand, ProjectionsCommand},
+    cli::{Command, KeyringCommand, KeysCommand, ProjectionsCommand, SessionsCommand},
     config::Config,
 };
 
@@ -27,6 +28,7 @@ pub async fn run(command: Command, config: &Config) -> Result<ExitCode, Failure>
     match command {
         Command::Serve(_) => Err(Failure::other("serve is no administrative command")),
         Command::Keys(KeysCommand::Create(arguments)) => keys::create(config, arguments).await,
+        Command::Sessions(SessionsCommand::CutOff(arguments)) => sessions::cut_off(config, &arguments).await,
         Command::Projections(ProjectionsCommand::Status { json }) => projections::status(config, json).await,
         Command::Projections(ProjectionsCommand::Rebuild { name, json }) => {
             projections::rebuild(config, &name, json).await

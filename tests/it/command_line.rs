@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
 use serde_json::{Value, json};
 
-use crate::support::{Person, Server, Watcher, binary, id};
+use crate::support::{PASSWORD, Person, Server, Watcher, binary, id};
 
 fn run(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = binary();
@@ -102,6 +102,7 @@ fn every_command_explains_itself_with_examples() {
         vec!["--help"],
         vec!["serve", "--help"],
         vec!["keys", "create", "--help"],
+        vec!["sessions", "cut-off", "--help"],
         vec!["projections", "rebuild", "--help"],
         vec!["replay", "--help"],
         vec!["doctor", "--help"],
@@ -127,6 +128,34 @@ async fn a_key_is_printed_alone_and_works_at_once() {
     assert!(!ok && out.is_empty() && err.contains("audit:read"), "{err}");
     let ended = ["keys", "create", "--name", "x", "--scopes", "admin", "--expires", "2020-01-01T00:00:00Z"];
     assert!(!server.try_command(&ended).0);
+    server.leaves_nothing_behind().await;
+}
+
+#[tokio::test]
+async fn a_cut_off_ends_the_sessions_of_a_running_server_and_stays_over_a_restart() {
+    let server = Server::start();
+    let person = Person::sign_up(&server, "barbara").await;
+    server.advance(60);
+    let cut_off = |before: &str| {
+        server.try_command(&["sessions", "cut-off", "--before", before, "--reason", "a proxy was broken into"])
+    };
+    let (ok, out, err) = cut_off("2200-01-01T00:00:00Z");
+    assert!(!ok && out.is_empty() && err.contains("future"), "{err}");
+    person.client.get("/v1/accounts/me").await.expect(200);
+    let now = i64::try_from(server.now()).expect("a moment");
+    let before = domain::time::Timestamp::from_seconds(now - 30).to_string();
+    let (ok, out, err) = cut_off(&before);
+    assert!(ok && out.contains(&before), "{out}{err}");
+    let is_over = async || (person.client.get("/v1/accounts/me").await.status == 401).then_some(());
+    assert!(event_store::testing::eventually(is_over).await.is_some(), "the server follows the log");
+    let again = json!({"email": person.email, "password": PASSWORD});
+    let session = server.client().post("/v1/sign-in", again).await.expect(200);
+    let fresh = server.client().with(session["session_token"].as_str().expect("a token"));
+
+    let server = server.kill_and_restart();
+    let at_the_restarted = |token: &str| server.client().with(token);
+    at_the_restarted(person.client.token()).get("/v1/accounts/me").await.refused(401, "unauthenticated");
+    at_the_restarted(fresh.token()).get("/v1/accounts/me").await.expect(200);
     server.leaves_nothing_behind().await;
 }
 
@@ -211,6 +240,7 @@ async fn the_operator_erases_an_account_for_good() {
     assert_eq!(answer.status, 401, "{}", answer.body);
     let (ok, out, err) = server.try_command(&["doctor"]);
     assert!(ok, "{out}{err}");
+    server.advance(11 * 60);
     // The address is free again.
     Person::sign_up_again(&server, &person.email).await;
     server.leaves_nothing_behind().await;

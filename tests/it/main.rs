@@ -19,3 +19,4 @@ mod production;
 mod quickstart;
 mod support;
 mod telemetry;
+mod told;

@@ -23,6 +23,8 @@ pub mod orders;
 pub mod runner;
 mod sending;
 mod steps;
+mod tellings;
+mod unfinished;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -59,7 +61,8 @@ pub enum Role {
     Sms,
     /// Codes by mail.
     Email,
-    /// Notices by mail. It finishes interrupted erasures too: the last that is done for an account.
+    /// Notices by mail, and by text what may cost the account. It notes unfinished sign-ins, and finishes interrupted
+    /// erasures too: the last that is done for an account.
     Notices,
 }
 
@@ -189,6 +192,7 @@ pub async fn run(
     checkpoints: Arc<dyn Checkpoints>,
     cancel: CancellationToken,
 ) -> Result<(), WorkersError> {
+    let notes_sign_ins = config.roles.contains(&Role::Notices).then(|| Arc::clone(&checkpoints));
     let office = Office {
         engine,
         gateways: Arc::new(config.gateways),
@@ -210,6 +214,10 @@ pub async fn run(
     }
     let runtime = office.engine.runtime();
     let mut running = Tasks::new();
+    if let Some(checkpoints) = notes_sign_ins {
+        let reader = unfinished::run(office.clone(), checkpoints, cancel.clone());
+        running.spawn(runtime, unfinished::NAME, unfinished::NAME, reader);
+    }
     for (name, jobs, handler) in sources {
         let role = runner::run(runtime.clone(), name, jobs, handler, config.runner, cancel.clone());
         running.spawn(runtime, name, name, role);

@@ -1,7 +1,7 @@
 //! Ids of what workers do, derived from the order: the same step of the same order is the same command on
 //! every machine and after every restart.
 
-use domain::ids::{CommandId, EventId};
+use domain::ids::{CommandId, EventId, MethodId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -31,9 +31,24 @@ pub(crate) fn command_id(order: EventId, step: Step, attempt: u32) -> CommandId 
     CommandId(derive(order, step.name(), attempt))
 }
 
-/// A second order of one event: the mail to the address before, when an address was changed.
+/// A second order of one event: the mail to the other address, when an address was changed.
 pub(crate) fn second_order(order: EventId) -> EventId {
     EventId(derive(order, "previous address", 0))
+}
+
+/// A further order of one event: the text to the number of a method.
+pub(crate) fn text_order(order: EventId, method: MethodId) -> EventId {
+    EventId(derive(order, "text to a number", method.0))
+}
+
+/// The orders of a farewell, one for each address.
+pub(crate) fn farewell_order(order: EventId, number: u32) -> EventId {
+    if number == 0 { order } else { EventId(derive(order, "farewell", number)) }
+}
+
+/// The command that notes an unfinished sign-in.
+pub(crate) fn unfinished(begun: EventId) -> CommandId {
+    CommandId(derive(begun, "unfinished sign-in", 0))
 }
 
 /// `UUIDv8` (RFC 9562, 5.8) of a hash.
@@ -64,6 +79,10 @@ mod tests {
             command_id(order, Step::Failed, 2),
             command_id(EventId(Uuid::from_u128(2)), Step::Failed, 2),
             CommandId(second_order(order).0),
+            CommandId(text_order(order, MethodId(1)).0),
+            CommandId(text_order(order, MethodId(2)).0),
+            unfinished(order),
+            CommandId(farewell_order(order, 1).0),
         ];
         assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
         assert_eq!(ids[0], command_id(order, Step::Dispatched, 1));

@@ -134,7 +134,7 @@ pub(crate) async fn authenticate(app: &AppState, token: &Token) -> Result<Option
         account::Presented::AccessToken(_) | account::Presented::Verification(_) => None,
     };
     let loaded = app.engine.load(owner).await?;
-    let caller = loaded.state.authenticate(presented, &hash, last_used, now);
+    let caller = loaded.state.authenticate(presented, &hash, last_used, app.engine.cut_off().await?, now);
     if let Some(Caller::Session(id)) = &caller {
         app.operations.touch(*id, now);
     }

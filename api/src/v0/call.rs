@@ -100,7 +100,8 @@ impl<T> Call<T> {
         let state = app.engine.load(account).await.map_err(Problem::from)?.state;
         let id = VerificationId(token.id);
         let presented = account::Presented::Verification(id);
-        if state.authenticate(presented, &token.hash(), None, app.now()).is_some() {
+        let cut_off = app.engine.cut_off().await.map_err(Problem::from)?;
+        if state.authenticate(presented, &token.hash(), None, cut_off, app.now()).is_some() {
             return Ok(Held { account, state, what: Handle::Verification(id) });
         }
         let enrolling = state.enrollments.iter().find(|(_, enrollment)| enrollment.verification_id == id);

@@ -10,6 +10,7 @@ mod drop_in;
 mod edge;
 mod email_undos;
 mod end_users;
+mod ending_sessions;
 mod idempotency;
 mod polls;
 mod proofs;

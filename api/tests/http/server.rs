@@ -148,7 +148,15 @@ impl Server {
     }
 
     pub async fn with(options: FixtureOptions, config: ApiConfig) -> Self {
-        let fixture = Fixture::with(options).await;
+        Self::over(Fixture::with(options).await, config).await
+    }
+
+    /// The service of another process over the same log, with nothing in memory.
+    pub async fn beside(&self) -> Self {
+        Self::over(self.fixture.beside().await, ApiConfig::default()).await
+    }
+
+    async fn over(fixture: Fixture, config: ApiConfig) -> Self {
         let scratch = Scratch::new().unwrap();
         let cancel = CancellationToken::new();
         let parts = ViewParts {

@@ -65,7 +65,7 @@ impl Rules<'_> {
         }
         match self.judge(id, verification, kind, method_id, code)? {
             Judgement::Wrong(decision) => Ok(decision),
-            Judgement::Right(proof) => Ok(self.succeed(id, verification, proof)),
+            Judgement::Right(proof) => self.succeed(id, verification, proof),
         }
     }
 
@@ -313,7 +313,7 @@ impl Rules<'_> {
         Ok(place)
     }
 
-    fn succeed(&self, id: VerificationId, verification: &Verification, proof: Proof) -> Decision {
+    fn succeed(&self, id: VerificationId, verification: &Verification, proof: Proof) -> Ruling {
         let usable_until = self.usable_until(verification.purpose);
         let remaining = proof.recovery_code.as_ref().map(|used| used.remaining);
         let kind = proof.kind;
@@ -322,7 +322,7 @@ impl Rules<'_> {
         // Histories of before hold sign-ins that a session began and that said otherwise.
         if verification.yields_session && !matches!(verification.started_by, Some(Credential::Session(_))) {
             let (begun, told) =
-                self.new_session(&verification.first_factor, Some(kind), Some(id), verification.started_by);
+                self.new_session(&verification.first_factor, Some(kind), Some(id), verification.started_by)?;
             events.extend(begun);
             session = Some(if kind == FactorKind::Email {
                 told
@@ -338,7 +338,7 @@ impl Rules<'_> {
             session = Some(told);
         }
         let verified = Verified { verification_id: id, usable_until, session, recovery_codes_remaining: remaining };
-        Decision::accept(events, Outcome::Verified(verified))
+        Ok(Decision::accept(events, Outcome::Verified(verified)))
     }
 
     /// How long a completed verification may be used.

@@ -204,7 +204,7 @@ impl Rules<'_> {
             Act::RegenerateRecoveryCodes => then.regenerate_recovery_codes(Some(id))?,
             Act::SignIn if self.yields_session(verification, credential) => {
                 let by = verification.started_by;
-                let (events, session) = then.new_session(&verification.first_factor, Some(kind), Some(id), by);
+                let (events, session) = then.new_session(&verification.first_factor, Some(kind), Some(id), by)?;
                 Decision::accept(events, Outcome::Verified(Verified { session: Some(session), ..verified }))
             }
             Act::SignIn => match then.raised(credential, kind, id) {

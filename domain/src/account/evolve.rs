@@ -49,6 +49,7 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 generated_at: at,
             });
             state.last_recovery_set = u32::from(state.recovery.is_some());
+            state.has_signed_in = true;
         }
         Event::EmailVerified(e) => {
             state.phase = Phase::Confirmed;
@@ -95,9 +96,11 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                     limited_by: e.verification_id.filter(|_| e.is_limited),
                 },
             );
+            state.has_signed_in = true;
             state.growth.sign_ins.count(at);
             use_up(&mut state, e.verification_id, at);
         }
+        Event::SignInUnfinished(_) => state.told_of_unfinished_sign_in_at = Some(at),
         Event::SignedOut(e) => {
             state.sessions.remove(&e.session_id);
         }
@@ -320,8 +323,9 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
         | Event::ApiKeyIssued(_)
         | Event::ApiKeyRevoked(_)
         | Event::HistoryAccessed(_)
-        | Event::SignInUnfinished(_)
-        | Event::SessionsCutOff(_) => {}
+        | Event::FarewellOrdered(_)
+        | Event::SessionsCutOff(_)
+        | Event::SessionsEnded(_) => {}
     }
     drop_old(&mut state, at);
     state
@@ -592,7 +596,7 @@ fn imported_methods(state: &mut Account, methods: &[ImportedMethod], at: Timesta
 }
 
 /// When it ended, as far as it has.
-fn ended_at(verification: &Verification) -> Timestamp {
+pub(super) fn ended_at(verification: &Verification) -> Timestamp {
     match verification.progress {
         Progress::Pending { expires_at } | Progress::HalfDone { expires_at } => expires_at,
         Progress::Verified { usable_until, .. } => usable_until,

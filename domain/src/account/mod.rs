@@ -26,12 +26,14 @@ mod strangers;
 mod support;
 mod totp;
 mod undo;
+mod unfinished;
 mod verification;
 
 pub use password_form::GuessedSoon;
 pub use queries::{AccountSummary, Presented};
 pub use strangers::{is_long_code, means_no_account, reset_asked, reset_asked_at, reset_of_nobody};
 pub use totp::{TotpAttempt, TotpVerdict, totp_code};
+pub use unfinished::{UNFINISHED_IS_NEWS, sign_in_begun};
 
 use crate::{
     commands::Command,
@@ -89,9 +91,12 @@ fn rule(rules: Rules<'_>, command: &Command) -> Ruling {
             rules.reset_password(*verification_id, ticket, code.as_ref(), second_factor.as_ref(), new)
         }
         Command::SignIn { password, rejections } => rules.sign_in(password.as_ref(), *rejections),
+        Command::NoteUnfinishedSignIn { verification_id } => rules.note_unfinished_sign_in(*verification_id),
         Command::SignOut => rules.sign_out(),
         Command::ForgetDevice { device_id } => rules.forget_device(*device_id),
         Command::RevokeSession { session_id } => rules.revoke_session(*session_id),
+        Command::EndOtherSessions => rules.end_own_other_sessions(),
+        Command::EndSessions { reason } => rules.end_sessions_for_support(reason),
         Command::IssueAccessToken { name, verification_id } => rules.issue_access_token(name, *verification_id),
         Command::RevokeAccessToken { access_token_id } => rules.revoke_access_token(*access_token_id),
         Command::StartVerification { purpose, action, target, password } => {

@@ -79,6 +79,20 @@ impl Account {
         }
     }
 
+    /// Whether a session or access token, or the token that began the session, is from before the cut-off.
+    fn is_cut_off(&self, credential: Credential, cut_off: Option<Timestamp>) -> bool {
+        let Some(cut_off) = cut_off else { return false };
+        let is_old = |id| self.access_tokens.get(&id).is_some_and(|token| token.issued_at < cut_off);
+        match credential {
+            Credential::Session(id) => self
+                .sessions
+                .get(&id)
+                .is_some_and(|session| session.started_at < cut_off || session.access_token_id.is_some_and(is_old)),
+            Credential::AccessToken(id) => is_old(id),
+            Credential::ApiClient(_) => false,
+        }
+    }
+
     /// What a session that may only enroll a method and set the password was begun with.
     pub fn limited_by(&self, credential: Credential) -> Option<VerificationId> {
         match credential {
@@ -88,12 +102,14 @@ impl Account {
     }
 
     /// Who presents this token: a live session, access token or verification of this account. `last_used` is
-    /// when the session was last seen, as kept beside the log. Hashes are compared in constant time.
+    /// when the session was last seen, as kept beside the log; `cut_off` is that of the installation, and takes what
+    /// an older credential began with it. Hashes are compared in constant time.
     pub fn authenticate(
         &self,
         presented: Presented,
         hash: &TokenHash,
         last_used: Option<Timestamp>,
+        cut_off: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<Caller> {
         if !self.exists(now) {
@@ -104,15 +120,17 @@ impl Account {
                 let session = self.sessions.get(&id).filter(|session| session.token_hash == *hash)?;
                 let seen = last_used.map_or(session.started_at, |used| used.max(session.started_at));
                 let live = self.lives(session, now) && now < seen.plus(session.idle_timeout);
-                live.then_some(Caller::Session(id))
+                (live && !self.is_cut_off(Credential::Session(id), cut_off)).then_some(Caller::Session(id))
             }
             Presented::AccessToken(id) => {
                 let token = self.access_tokens.get(&id).filter(|token| token.token_hash == *hash)?;
-                (now < token.expires_at).then_some(Caller::AccessToken(id))
+                let is_over = now >= token.expires_at || self.is_cut_off(Credential::AccessToken(id), cut_off);
+                (!is_over).then_some(Caller::AccessToken(id))
             }
             Presented::Verification(id) => {
-                self.verifications.get(&id).filter(|verification| verification.token_hash == *hash)?;
-                Some(Caller::Verification(id))
+                let verification = self.verifications.get(&id).filter(|known| known.token_hash == *hash)?;
+                let is_over = verification.started_by.is_some_and(|credential| self.is_cut_off(credential, cut_off));
+                (!is_over).then_some(Caller::Verification(id))
             }
         }
     }

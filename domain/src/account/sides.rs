@@ -38,7 +38,11 @@ impl Account {
     }
 
     /// The live device that this token is of. Hashes are compared in constant time.
-    fn known_device(&self, presented: Option<&PresentedDevice>, now: Timestamp) -> Option<(DeviceId, &KnownDevice)> {
+    pub(super) fn known_device(
+        &self,
+        presented: Option<&PresentedDevice>,
+        now: Timestamp,
+    ) -> Option<(DeviceId, &KnownDevice)> {
         let presented = presented?;
         let device = self.devices.get(&presented.id)?;
         (device.token_hash == presented.token_hash && now < device.expires_at).then_some((presented.id, device))
@@ -144,7 +148,7 @@ impl Rules<'_> {
         self.is_to_be_told(self.state.told_of_recovery_codes_at)
     }
 
-    fn is_to_be_told(&self, last: Option<Timestamp>) -> bool {
+    pub(super) fn is_to_be_told(&self, last: Option<Timestamp>) -> bool {
         last.is_none_or(|last| self.now() >= last.plus(TOLD_AGAIN))
     }
 

@@ -7,6 +7,7 @@ use crate::{
         Event, PasswordRejected, RevocationReason, SessionRevoked, SignedIn as SignedInEvent, SignedOut,
         VerificationStarted,
     },
+    evidence::KnownNetwork,
     ids::{SessionId, VerificationId},
     outcome::{Outcome, Refusal, SignedIn},
     personal::Personal,
@@ -48,7 +49,7 @@ impl Rules<'_> {
         self.confirmed()?;
         if self.state.two_factor_since.is_none() && self.state.reset.is_none() {
             self.may_sign_in_again()?;
-            let (events, session) = self.new_session(&first_factor, None, None, started_by);
+            let (events, session) = self.new_session(&first_factor, None, None, started_by)?;
             return Ok(Decision::accept(events, Outcome::SignedIn(session)));
         }
         let replaces = self.room_for_a_verification();
@@ -74,7 +75,7 @@ impl Rules<'_> {
         second: Option<FactorKind>,
         verification_id: Option<VerificationId>,
         started_by: Option<Credential>,
-    ) -> (Vec<Event>, SignedIn) {
+    ) -> Ruling<(Vec<Event>, SignedIn)> {
         let (api_key_id, access_token_id) = match started_by {
             Some(Credential::ApiClient(key)) => (Some(key), None),
             Some(Credential::AccessToken(token)) => (None, Some(token)),
@@ -111,7 +112,7 @@ impl Rules<'_> {
                 api_key_id,
                 access_token_id,
                 is_limited,
-                is_new_place: false,
+                is_new_place: self.is_new_place(started_by)?,
             }
             .into(),
         );
@@ -126,7 +127,21 @@ impl Rules<'_> {
             device: None,
             recovery_codes_suspended: Tallies::SIDES.iter().any(suspended),
         };
-        (events, signed_in)
+        Ok((events, signed_in))
+    }
+
+    /// Whether neither the device nor the network was seen before, so that the owner is told. Asked last, and only
+    /// where there is something to compare with: the people of an API client come from its own network unless it names
+    /// theirs, and an account that nobody signed in to has no places yet.
+    fn is_new_place(&self, started_by: Option<Credential>) -> Ruling<bool> {
+        let is_by_client = matches!(self.context.caller, Caller::ApiClient(..))
+            || matches!(started_by, Some(Credential::ApiClient(_)));
+        let is_nowhere = is_by_client && self.context.origin.end_user_ip.is_none();
+        let is_known_device = self.state.known_device(self.context.origin.device.as_ref(), self.now()).is_some();
+        if is_nowhere || is_known_device || !self.state.has_signed_in {
+            return Ok(false);
+        }
+        Ok(!*self.answer(KnownNetwork(self.email()?.clone()))?)
     }
 
     /// Live sessions are bounded; the oldest give way.
@@ -163,6 +178,12 @@ impl Rules<'_> {
         }
         let revoked = SessionRevoked { session_ids: vec![session_id], reason: RevocationReason::Requested };
         Ok(Decision::accept(vec![revoked.into()], Outcome::Done))
+    }
+
+    pub(super) fn end_own_other_sessions(&self) -> Ruling {
+        let acting = self.credential()?;
+        let ended = self.end_other_sessions(Some(acting), RevocationReason::Requested);
+        Ok(Decision::accept(ended, Outcome::Done))
     }
 }
 

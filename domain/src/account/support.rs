@@ -3,7 +3,10 @@
 use super::rules::Rules;
 use crate::{
     decision::{Decision, Ruling},
-    events::{Event, MethodUnlocked, RevocationReason, TwoFactorDisabled, TwoFactorReset, TwoFactorResetRequested},
+    events::{
+        Event, MethodUnlocked, RevocationReason, SessionsEnded, TwoFactorDisabled, TwoFactorReset,
+        TwoFactorResetRequested,
+    },
     evidence::NewRecoveryCodes,
     ids::ApiKeyId,
     outcome::{Outcome, Refusal},
@@ -39,13 +42,23 @@ impl Rules<'_> {
         if kinds.is_empty() && !cap_lifted {
             return Ok(Decision::accept(Vec::new(), Outcome::Done));
         }
-        let by = match self.context.caller {
-            Caller::ApiClient(id, _) => Some(*id),
-            _ => None,
-        };
+        let by = self.supporter();
         self.may_unlock(by)?;
         let unlocked = MethodUnlocked { kinds, cap_lifted, reason: Personal::Known(reason.clone()), by };
         Ok(Decision::accept(vec![unlocked.into()], Outcome::Done))
+    }
+
+    /// Whoever is signed in is out, known devices are strangers'; factors and password stay.
+    pub(super) fn end_sessions_for_support(&self, reason: &FreeText) -> Ruling {
+        self.support()?;
+        self.confirmed()?;
+        let ended = self.end_all_others(None, RevocationReason::Support);
+        if ended.is_empty() {
+            return Ok(Decision::accept(ended, Outcome::Done));
+        }
+        let why = SessionsEnded { reason: Personal::Known(reason.clone()), by: self.supporter() };
+        let events = [Event::from(why)].into_iter().chain(ended).collect();
+        Ok(Decision::accept(events, Outcome::Done))
     }
 
     fn may_unlock(&self, by: Option<ApiKeyId>) -> Ruling<()> {

@@ -411,6 +411,9 @@ impl Any {
             .into(),
             // Rare, or little would be left to look at.
             35 if self.below(10) == 0 => AccountErased { verification_id: self.option(Self::verification) }.into(),
+            36 if self.bool() => {
+                FarewellOrdered { account_id: ACCOUNT, addresses: vec![self.personal(email)], expires_at }.into()
+            }
             35 | 36 => RetentionApplied { before: expires_at }.into(),
             37 => EmailClaimed { account_id: self.personal(ACCOUNT) }.into(),
             38 if self.bool() => NumbersReserved { first: AccountNumber(self.count()), count: self.count() }.into(),
@@ -451,6 +454,7 @@ impl Any {
                 recovery_codes: None,
             }
             .into(),
+            47 if self.bool() => SessionsEnded { reason: self.personal(free), by: self.option(|_| KEY) }.into(),
             47 => ChangesFrozen { change: verification_id, until: expires_at }.into(),
             48 => ChangesUnfrozen { change: verification_id }.into(),
             _ if self.bool() => ApiKeyRevoked {}.into(),
@@ -495,7 +499,11 @@ impl Any {
             3 => Command::SetPassword { current: password, new },
             4 => Command::SignIn { password, rejections: self.count() },
             5 => Command::SignOut,
-            6 => Command::RevokeSession { session_id: self.session() },
+            6 => {
+                let revoke = Command::RevokeSession { session_id: self.session() };
+                let unfinished = Command::NoteUnfinishedSignIn { verification_id };
+                self.of(&[revoke, unfinished, Command::EndOtherSessions, Command::EndSessions { reason: text("x") }])
+            }
             7 => Command::IssueAccessToken { name: text("x"), verification_id: some_id },
             8 => Command::RevokeAccessToken { access_token_id: self.token() },
             9 => Command::StartVerification {

@@ -4,7 +4,7 @@ use domain::{
     commands::{Act, Command, SecondFactor},
     decision::{Context, Decider, Decision},
     events::Event,
-    evidence::{Evidence, LongCode, Need, PasswordMatches, Question, SentCode},
+    evidence::{Evidence, KnownNetwork, LongCode, Need, PasswordMatches, Question, SentCode},
     inquiry::{self, NeverEnough},
     outcome::Refusal,
     secret::Secret,
@@ -107,6 +107,7 @@ fn what_was_found_out_for_another_hash_is_no_evidence() {
     let needed = with_context(&scene, |context| scene.state.decide(&command, context, &evidence));
     assert_eq!(needed, Err(own.clone().into()));
     evidence.add(own.answered(true));
+    evidence.add(KnownNetwork(email()).answered(true));
     let decision = with_context(&scene, |context| scene.state.decide(&command, context, &evidence)).unwrap();
     assert!(decision.outcome.is_ok());
 }
@@ -124,6 +125,7 @@ fn a_judgement_of_another_code_is_no_evidence() {
     evidence.add(left.answered(Ok(())));
     let Err(Need::TotpAttempt(attempt)) = decide(&right, &evidence) else { panic!("not judged") };
     evidence.add(attempt.judged());
+    evidence.add(KnownNetwork(email()).answered(true));
     assert!(decide(&right, &evidence).unwrap().outcome.is_ok());
     assert!(matches!(decide(&wrong, &evidence), Err(Need::TotpAttempt(_))));
 }

@@ -33,13 +33,13 @@ fn ask_everything(state: &Account, any: &mut Any) {
     let _ = (state.exists(now), state.summary(&usual(), now), state.methods_view(Side::KnownDevices, now));
     for id in state.verifications.keys() {
         let _ = state.verification_view(*id, &Caller::Verification(*id), &Origin::default(), &policy, now);
-        let _ = state.authenticate(Presented::Verification(*id), &hash_of(1), Some(any.time()), now);
+        let _ = state.authenticate(Presented::Verification(*id), &hash_of(1), Some(any.time()), None, now);
     }
     for id in state.sessions.keys() {
-        let _ = state.authenticate(Presented::Session(*id), &hash_of(1), Some(any.time()), now);
+        let _ = state.authenticate(Presented::Session(*id), &hash_of(1), Some(any.time()), None, now);
     }
     for id in state.access_tokens.keys() {
-        let _ = state.authenticate(Presented::AccessToken(*id), &hash_of(2), None, now);
+        let _ = state.authenticate(Presented::AccessToken(*id), &hash_of(2), None, None, now);
     }
 }
 
@@ -77,7 +77,7 @@ fn the_histories_hold_every_event_and_the_commands_every_command() {
     let commands: BTreeSet<String> = (0..5_000)
         .map(|_| format!("{:?}", any.command()).split([' ', '{', '(']).next().unwrap_or_default().to_owned())
         .collect();
-    assert_eq!(commands.len(), 33, "{commands:?}");
+    assert_eq!(commands.len(), 36, "{commands:?}");
 }
 
 #[test]

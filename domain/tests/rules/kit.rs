@@ -90,6 +90,8 @@ pub struct Scene<D: Decider> {
     pub full: Option<LimitName>,
     /// How the claim of an address goes.
     pub claim: Claim,
+    /// Whether someone signed in from the caller's network before.
+    pub is_known_network: bool,
     /// Counts the commands: each has its own entropy.
     pub commands: u64,
 }
@@ -115,6 +117,7 @@ pub fn given_on<D: Decider>(events: impl IntoIterator<Item = Event>) -> Scene<D>
         origin: Origin { ip: Some([192, 0, 2, 7].into()), ..Origin::default() },
         full: None,
         claim: Claim::Held { at: START },
+        is_known_network: true,
         commands: 0,
     }
     .then_at(START, events)
@@ -202,8 +205,9 @@ impl<D: Decider> Scene<D> {
         let at_hand = |need: &Need| {
             matches!(need, Need::TotpAttempt(_) | Need::SecondFactorsLeft(_) | Need::WrongSecondFactor(_))
         };
-        let asked = needs.into_iter().filter(|need| !at_hand(need)).collect();
-        Told { scene: self, decision, asked, judged, counted }
+        let asked_for_network = needs.iter().filter(|need| matches!(need, Need::KnownNetwork(_))).count();
+        let asked = needs.into_iter().filter(|need| !at_hand(need) && !matches!(need, Need::KnownNetwork(_))).collect();
+        Told { scene: self, decision, asked, judged, counted, asked_for_network }
     }
 
     fn find_out(&self, need: Need) -> Fact {
@@ -260,6 +264,7 @@ impl<D: Decider> Scene<D> {
             }
             Need::NextAccountNumber(question) => question.answered(AccountNumber(7)),
             Need::AddressClaim(question) => question.answered(self.claim),
+            Need::KnownNetwork(question) => question.answered(self.is_known_network),
         }
     }
 }
@@ -274,6 +279,8 @@ pub struct Told<D: Decider> {
     pub judged: u32,
     /// Where a wrong second factor was counted.
     pub counted: Vec<Charge>,
+    /// How often it was asked whether the network is known.
+    pub asked_for_network: usize,
 }
 
 impl<D: Decider> Told<D> {

@@ -204,7 +204,8 @@ fn a_weak_session_raises_itself_under_a_new_token_and_a_mail_raises_nothing() {
     assert_eq!((raised.session_id, raised.aal, raised.expires_at), (SESSION, Aal::Aal2, after(Seconds::days(30))));
     assert_eq!(raised.amr, [Amr::Pwd, Amr::Otp, Amr::Mfa]);
     let state = &told.scene.state;
-    let who = |hash: &TokenHash| state.authenticate(domain::account::Presented::Session(SESSION), hash, None, START);
+    let who =
+        |hash: &TokenHash| state.authenticate(domain::account::Presented::Session(SESSION), hash, None, None, START);
     assert_eq!(who(&hash_of(1)), None, "the old token is dead");
     assert_eq!(who(&TokenHash::of(&raised.secret)), Some(SIGNED_IN));
     assert!(matches!(state.verifications[&id].progress, Progress::Used { .. }));
@@ -286,7 +287,7 @@ fn a_session_ends_with_the_access_token_that_began_it() {
     assert_eq!((ended.session_ids, ended.reason), (vec![SESSION], RevocationReason::AccessTokenEnded));
     // By time too, though no event says so.
     let who = |scene: &Scene<Account>, at: Timestamp| {
-        scene.state.authenticate(domain::account::Presented::Session(SESSION), &hash_of(1), Some(at), at)
+        scene.state.authenticate(domain::account::Presented::Session(SESSION), &hash_of(1), Some(at), None, at)
     };
     let scene = begun_with_a_token();
     let short = AccessTokenIssued {

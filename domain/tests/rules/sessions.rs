@@ -50,7 +50,7 @@ fn a_session_token_is_good_for_thirty_days_and_twenty_four_idle_hours() {
     let scene = in_use();
     let ask = |last_used, now| {
         let presented = Presented::Session(SESSION);
-        scene.state.authenticate(presented, &hash_of(1), last_used, now).is_some()
+        scene.state.authenticate(presented, &hash_of(1), last_used, None, now).is_some()
     };
     let idle = after(Seconds::hours(24));
     assert!(ask(None, just_before(idle)) && !ask(None, idle));
@@ -67,7 +67,7 @@ fn a_session_token_is_good_for_thirty_days_and_twenty_four_idle_hours() {
 #[test]
 fn tokens_are_told_apart_by_id_kind_and_hash() {
     let scene = given(an_account_in_use().into_iter().chain([checking(CHECK, Purpose::AddMethod)]));
-    let who = |presented, hash: &TokenHash| scene.state.authenticate(presented, hash, None, START);
+    let who = |presented, hash: &TokenHash| scene.state.authenticate(presented, hash, None, None, START);
     assert_eq!(who(Presented::Session(SESSION), &hash_of(1)), Some(SIGNED_IN));
     assert_eq!(who(Presented::AccessToken(TOKEN), &hash_of(2)), Some(WITH_TOKEN));
     assert_eq!(who(Presented::Verification(CHECK), &hash_of(3)), Some(CHECKED));
@@ -76,10 +76,10 @@ fn tokens_are_told_apart_by_id_kind_and_hash() {
     assert_eq!(who(Presented::Verification(CHECK), &hash_of(1)), None);
     assert_eq!(who(Presented::Session(SessionId(Uuid::nil())), &hash_of(1)), None);
     let end = after(Seconds::days(365));
-    let token = |now| scene.state.authenticate(Presented::AccessToken(TOKEN), &hash_of(2), None, now);
+    let token = |now| scene.state.authenticate(Presented::AccessToken(TOKEN), &hash_of(2), None, None, now);
     assert!(token(just_before(end)).is_some() && token(end).is_none());
     let erased = scene.then_at(START, [AccountErased { verification_id: None }.into()]);
-    assert_eq!(erased.state.authenticate(Presented::Session(SESSION), &hash_of(1), None, START), None);
+    assert_eq!(erased.state.authenticate(Presented::Session(SESSION), &hash_of(1), None, None, START), None);
 }
 
 /// The owner's session, begun anew.

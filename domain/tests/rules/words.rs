@@ -253,10 +253,12 @@ fn names_of_streams_are_read_back() {
         StreamId::Delivery(EventId(id)),
         StreamId::ApiKey(ApiKeyId(id)),
         StreamId::AuditAccess("operator".to_owned()),
+        StreamId::Farewell(AccountId(id)),
     ] {
         assert_eq!(stream.to_string().parse::<StreamId>().unwrap(), stream);
     }
-    for name in ["", "account-", "account-7", "accounts-x", "delivery-x", "api-key-x", "$all", "other-1"] {
+    for name in ["", "account-", "account-7", "accounts-x", "delivery-x", "api-key-x", "farewell-x", "$all", "other-1"]
+    {
         assert!(name.parse::<StreamId>().is_err(), "{name}");
     }
     assert_eq!(StreamId::Account(AccountId(id)).to_string(), "account-0197a0b1-c2d3-7000-8000-000000000001");

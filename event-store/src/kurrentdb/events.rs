@@ -17,7 +17,8 @@ const MIDDLE: &[u8] = b",\"metadata\":";
 const END: &[u8] = b"}";
 
 /// How the names of our streams begin: what the server filters `$all` by.
-pub(super) const PREFIXES: [&str; 6] = ["account-", "email-", "delivery-", "api-key-", "audit-access-", "numbers"];
+pub(super) const PREFIXES: [&str; 8] =
+    ["account-", "email-", "delivery-", "api-key-", "audit-access-", "numbers", "installation", "farewell-"];
 
 /// An event on its way out.
 pub(super) fn outgoing(event: &NewEvent) -> EventData {
@@ -137,6 +138,8 @@ mod tests {
             StreamId::ApiKey(ApiKeyId(id)),
             StreamId::AuditAccess("reader".to_owned()),
             StreamId::AccountNumbers,
+            StreamId::Installation,
+            StreamId::Farewell(AccountId(id)),
         ] {
             let name = stream.to_string();
             assert_eq!(PREFIXES.iter().filter(|prefix| name.starts_with(**prefix)).count(), 1, "{name}");

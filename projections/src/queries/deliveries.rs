@@ -103,7 +103,7 @@ const COLUMNS: &str = "order_id, account_id, verification_id, subject, channel, 
 const PREFIXES: &str = "SELECT country, prefix, count(*), count(delivered_at),
         count(CASE WHEN state = 'given_up' THEN 1 END), count(verified_at)
     FROM deliveries
-    WHERE ordered_at >= $1 AND ordered_at < $2 AND channel = 'sms' AND prefix IS NOT NULL
+    WHERE ordered_at >= $1 AND ordered_at < $2 AND channel = 'sms' AND prefix IS NOT NULL AND subject <> 'notice'
     GROUP BY country, prefix
     ORDER BY count(*) - count(verified_at) DESC, prefix
     LIMIT 1000";

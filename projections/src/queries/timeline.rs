@@ -232,6 +232,8 @@ fn shown_personal(value: Json, field: &str, reveal: Reveal) -> Json {
     let masked = |masked: Option<String>| Json::String(masked.unwrap_or_else(|| "•••".to_owned()));
     match (field, reveal) {
         ("password" | "secret" | "codes" | "recovery_codes", _) => Json::String("[secret]".to_owned()),
+        // Of an account that is erased: they are there for the last mail alone, and gone with it.
+        ("addresses", _) => Json::String(ERASED.to_owned()),
         ("email" | "new_email", Reveal::Masked) => masked(read::<EmailAddress>(value).map(|email| email.masked())),
         ("phone_number", Reveal::Masked) => masked(read::<PhoneNumber>(value).map(|number| number.masked())),
         ("to", Reveal::Masked) => masked(match value.as_str() {

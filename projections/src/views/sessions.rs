@@ -13,7 +13,7 @@ use crate::change::{Change, Param, Table, View, change};
 /// The view.
 pub static VIEW: View = View {
     name: "sessions",
-    version: 2,
+    version: 3,
     tables: &[
         Table {
             name: "sessions",
@@ -26,10 +26,12 @@ pub static VIEW: View = View {
                 expires_at BIGINT NOT NULL,
                 idle_timeout BIGINT NOT NULL,
                 api_key_id {uuid},
+                access_token_id {uuid},
                 {key}
             ) {clustered}",
             indexes: &["CREATE INDEX sessions_by_account_{generation} ON sessions{shadow} (account_id, started_at)"],
-            digest: "session_id, account_id, aal, amr, started_at, expires_at, idle_timeout, api_key_id",
+            digest: "session_id, account_id, aal, amr, started_at, expires_at, idle_timeout, api_key_id, \
+                     access_token_id",
             key: "session_id",
             apart: "account_id",
             appended: &[],
@@ -61,8 +63,8 @@ pub const NAME: &str = "access_tokens.name_box";
 
 const PRUNE_SESSIONS: &str = "DELETE FROM sessions{shadow} WHERE account_id = $1 AND expires_at <= $2";
 const SIGNED_IN: &str = "INSERT INTO sessions{shadow}
-    (session_id, account_id, aal, amr, started_at, expires_at, idle_timeout, api_key_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (session_id) DO NOTHING";
+    (session_id, account_id, aal, amr, started_at, expires_at, idle_timeout, api_key_id, access_token_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (session_id) DO NOTHING";
 const SESSION_ENDED: &str = "DELETE FROM sessions{shadow} WHERE session_id = $1 AND account_id = $2";
 const ALL_SESSIONS_ENDED: &str = "DELETE FROM sessions{shadow} WHERE account_id = $1";
 const RENEWED: &str = "UPDATE sessions{shadow} SET aal = $1, amr = $2 WHERE session_id = $3 AND account_id = $4";
@@ -72,6 +74,10 @@ const TOKEN_ISSUED: &str =
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (access_token_id) DO NOTHING";
 const TOKEN_ENDED: &str = "DELETE FROM access_tokens{shadow} WHERE access_token_id = $1 AND account_id = $2";
 const ALL_TOKENS_ENDED: &str = "DELETE FROM access_tokens{shadow} WHERE account_id = $1";
+// The sessions first: those that an older access token began are known by its row.
+const SESSIONS_CUT_OFF: &str = "DELETE FROM sessions{shadow} WHERE started_at < $1 OR access_token_id IN
+    (SELECT access_token_id FROM access_tokens{shadow} WHERE issued_at < $2)";
+const TOKENS_CUT_OFF: &str = "DELETE FROM access_tokens{shadow} WHERE issued_at < $1";
 
 /// The stable name of an assurance level.
 pub(super) const fn aal_name(aal: Aal) -> &'static str {
@@ -94,6 +100,10 @@ const fn amr_name(amr: Amr) -> &'static str {
 
 /// What an event changes.
 pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
+    if let Event::SessionsCutOff(e) = &recorded.event {
+        let before = || e.before.into();
+        return vec![change(SESSIONS_CUT_OFF, [before(), before()]), change(TOKENS_CUT_OFF, [before()])];
+    }
     let Some(account) = account_of(recorded) else { return Vec::new() };
     let at = recorded.metadata.at;
     match &recorded.event {
@@ -108,6 +118,7 @@ pub fn changes(recorded: &RecordedEvent) -> Vec<Change> {
                 e.expires_at.into(),
                 e.idle_timeout.into(),
                 e.api_key_id.into(),
+                e.access_token_id.into(),
             ];
             vec![change(PRUNE_SESSIONS, [account.into(), at.into()]), change(SIGNED_IN, put)]
         }

@@ -29,6 +29,7 @@ enum Step {
     GiveUp,
     Reset,
     Erase,
+    CutOff,
     Wait(u32),
     Retain,
     Settle,
@@ -61,6 +62,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::GiveUp),
         Just(Step::Reset),
         Just(Step::Erase),
+        Just(Step::CutOff),
         (1..100_000_u32).prop_map(Step::Wait),
         Just(Step::Retain),
         Just(Step::Settle),
@@ -136,6 +138,11 @@ async fn happen(world: &World, person: &mut Person, step: Step) {
         .into(),
         Step::Erase => AccountErased { verification_id: None }.into(),
         Step::Retain => RetentionApplied { before: world.now() }.into(),
+        Step::CutOff => {
+            let cut_off = SessionsCutOff { before: world.now(), reason: text("asked") };
+            world.append(&StreamId::Installation, [cut_off.into()]).await;
+            return;
+        }
         Step::Wait(seconds) => {
             world.advance(Seconds(seconds));
             return;

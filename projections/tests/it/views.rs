@@ -11,6 +11,7 @@ over_each_engine! {
     the_mail_of_a_forgotten_password_clears_no_count,
     the_current_recovery_codes_tell_which_were_used,
     sessions_and_access_tokens_are_listed_while_they_live,
+    a_cut_off_ends_what_began_before_it_and_what_an_older_token_began,
     an_account_shows_where_it_stands_and_what_someone_should_look_at,
     security_teams_find_accounts_by_factor_lock_method_address_and_time,
     a_delivery_tells_how_far_it_got_and_whether_its_code_was_used,
@@ -135,6 +136,39 @@ async fn the_current_recovery_codes_tell_which_were_used(on: On) {
     world.settle(&views).await;
     assert_eq!(views.recovery_codes(account).await.unwrap(), None);
     views.stop().await;
+}
+
+async fn a_cut_off_ends_what_began_before_it_and_what_an_older_token_began(on: On) {
+    let world = World::new(on).await;
+    let (ada, ben) = (world.account_with("ada@example.com").await, world.account_with("ben@example.com").await);
+    let issued = |id, name: &str| AccessTokenIssued {
+        access_token_id: id,
+        token_hash: hash(),
+        name: text(name),
+        expires_at: world.later(Seconds::days(365)),
+        verification_id: None,
+    };
+    let (old, new) = (AccessTokenId(world.uuid()), AccessTokenId(world.uuid()));
+    let session = || SessionId(world.uuid());
+    world.given(ada, [world.signed_in(session(), Aal::Aal1), issued(old, "old").into()]).await;
+    world.given(ben, [world.signed_in(session(), Aal::Aal2)]).await;
+    world.advance(Seconds(60));
+    let before = world.now();
+    let begun_with = |token| match world.signed_in(session(), Aal::Aal1) {
+        Event::SignedIn(event) => Event::from(SignedIn { access_token_id: Some(token), ..event }),
+        other => other,
+    };
+    let live = session();
+    world.given(ada, [begun_with(old), issued(new, "new").into(), world.signed_in(live, Aal::Aal1)]).await;
+    let views = world.current().await;
+    assert_eq!((views.sessions(ada).await.unwrap().len(), views.access_tokens(ada).await.unwrap().len()), (3, 2));
+
+    let cut_off = SessionsCutOff { before, reason: text("tokens were stolen") };
+    world.append(&StreamId::Installation, [cut_off.into()]).await;
+    world.settle(&views).await;
+    assert_eq!(views.sessions(ada).await.unwrap().iter().map(|row| row.id).collect::<Vec<_>>(), [live]);
+    assert_eq!(views.access_tokens(ada).await.unwrap().iter().map(|row| row.id).collect::<Vec<_>>(), [new]);
+    assert!(views.sessions(ben).await.unwrap().is_empty());
 }
 
 async fn sessions_and_access_tokens_are_listed_while_they_live(on: On) {

@@ -7,12 +7,12 @@ use domain::events::{
     AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountImported, AccountRegistered, ApiKeyIssued,
     ApiKeyRevoked, ChangesFrozen, ChangesUnfrozen, CodeDelivered, CodeDeliveryFailed, CodeDispatched, CodeIssued,
     CodeRejected, CodeResent, DeviceForgotten, DeviceRemembered, EmailChangeUndone, EmailChanged, EmailClaimed,
-    EmailReleased, EmailVerified, Event, HistoryAccessed, MethodDisabled, MethodEnabled, MethodLocked,
+    EmailReleased, EmailVerified, Event, FarewellOrdered, HistoryAccessed, MethodDisabled, MethodEnabled, MethodLocked,
     MethodRelabelled, MethodUnlocked, NumbersReserved, PasswordRejected, PasswordSet, PrimaryMethodChanged,
     RecoveryCodeUsed, RecoveryCodesGenerated, RecoveryCodesRevoked, RetentionApplied, SendOutcomeUnknown, SendStarted,
-    SessionRenewed, SessionRevoked, SessionsCutOff, SignInUnfinished, SignedIn, SignedOut, SmsEnrollmentStarted,
-    TotpEnrollmentStarted, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, TwoFactorResetRequested,
-    VerificationStarted, VerificationSucceeded,
+    SessionRenewed, SessionRevoked, SessionsCutOff, SessionsEnded, SignInUnfinished, SignedIn, SignedOut,
+    SmsEnrollmentStarted, TotpEnrollmentStarted, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset,
+    TwoFactorResetRequested, VerificationStarted, VerificationSucceeded,
 };
 use serde_json::{Map, Value, json};
 
@@ -73,6 +73,7 @@ told! {
     ChangesFrozen { change, until };
     ChangesUnfrozen { change };
     AccountErased { verification_id };
+    FarewellOrdered { account_id, expires_at } but not { addresses };
 
     SignedIn {
         session_id, aal, amr, expires_at, idle_timeout, verification_id, api_key_id, access_token_id, is_limited,
@@ -83,6 +84,7 @@ told! {
     DeviceForgotten { device_ids, reason };
     SignInUnfinished { verification_id };
     SessionsCutOff { before } but not { reason };
+    SessionsEnded { by } but not { reason };
     SignedOut { session_id };
     SessionRevoked { session_ids, reason };
     AccessTokenIssued { access_token_id, expires_at, verification_id } but not { token_hash, name };

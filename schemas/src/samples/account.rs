@@ -5,8 +5,8 @@ use domain::{
         AccessTokenIssued, AccessTokenRevoked, AccountErased, AccountRegistered, AskedWith, ChangesFrozen,
         ChangesUnfrozen, DeviceForgotten, DeviceRemembered, EmailChangeUndone, EmailChanged, EmailVerified, Event,
         PasswordRejected, PasswordSet, RecoveryCodeHashes, RestoredCodes, RestoredMethod, RetentionApplied,
-        RevocationReason, SessionRenewed, SessionRevoked, SessionsCutOff, SignInUnfinished, SignedIn, SignedOut,
-        TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, TwoFactorResetRequested, VerificationStarted,
+        RevocationReason, SessionRenewed, SessionRevoked, SessionsCutOff, SessionsEnded, SignInUnfinished, SignedIn,
+        SignedOut, TwoFactorDisabled, TwoFactorEnabled, TwoFactorReset, TwoFactorResetRequested, VerificationStarted,
         VerificationSucceeded,
     },
     ids::{AccessTokenId, AccountId, AccountNumber, ApiKeyId, DeviceId, MethodId, SessionId, VerificationId},
@@ -75,6 +75,7 @@ fn sessions() -> Result<Vec<Event>, InvalidValue> {
         DeviceForgotten { device_ids: vec![DeviceId(uuid(0x60))], reason: RevocationReason::Requested }.into(),
         SignInUnfinished { verification_id }.into(),
         SessionsCutOff { before: at(0), reason: free("Keys of the proxy were lost")? }.into(),
+        SessionsEnded { reason: free("Laptop stolen, identity shown")?, by: Some(ApiKeyId(uuid(0x40))) }.into(),
         SignedOut { session_id: SessionId(uuid(0x20)) }.into(),
         SessionRevoked {
             session_ids: vec![SessionId(uuid(0x20)), SessionId(uuid(0x21))],

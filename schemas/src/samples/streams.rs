@@ -3,14 +3,15 @@
 use domain::{
     events::{
         ApiKeyIssued, ApiKeyRevoked, CodeDelivered, CodeDeliveryFailed, CodeDispatched, EmailClaimed, EmailReleased,
-        Event, HistoryAccess, HistoryAccessed, NumbersReserved, RevocationReason, SendOutcomeUnknown, SendStarted,
+        Event, FarewellOrdered, HistoryAccess, HistoryAccessed, NumbersReserved, RevocationReason, SendOutcomeUnknown,
+        SendStarted,
     },
     ids::{AccountId, AccountNumber, ApiKeyId, EventId, VerificationId},
     personal::Personal,
     values::{Channel, InvalidValue, Purpose, Scope},
 };
 
-use super::{at, free, hash, phone, uuid};
+use super::{at, email, free, hash, phone, uuid};
 
 pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
     let number = phone()?;
@@ -38,6 +39,8 @@ pub(super) fn events() -> Result<Vec<Event>, InvalidValue> {
         SendOutcomeUnknown { provider, attempt: 1 }.into(),
         EmailClaimed { account_id: Personal::Known(AccountId(uuid(0x01))) }.into(),
         EmailReleased { reason: RevocationReason::EmailChanged }.into(),
+        FarewellOrdered { account_id: AccountId(uuid(0x01)), addresses: vec![email()?], expires_at: at(24 * 60) }
+            .into(),
         NumbersReserved { first: AccountNumber(101), count: 50 }.into(),
         ApiKeyIssued {
             api_key_id: ApiKeyId(uuid(0x40)),

@@ -5,8 +5,15 @@ use serde_json::Value;
 use super::{Client, Server};
 
 /// Events about an account that are on other streams: what became of sends, and who read its history.
-const ON_OTHER_STREAMS: [&str; 6] =
-    ["SendStarted", "CodeDispatched", "CodeDelivered", "CodeDeliveryFailed", "SendOutcomeUnknown", "HistoryAccessed"];
+const ON_OTHER_STREAMS: [&str; 7] = [
+    "SendStarted",
+    "CodeDispatched",
+    "CodeDelivered",
+    "CodeDeliveryFailed",
+    "SendOutcomeUnknown",
+    "HistoryAccessed",
+    "FarewellOrdered",
+];
 
 /// Looks at read models and histories.
 #[derive(Debug, Clone)]

@@ -103,6 +103,7 @@ fn account(recorded: &RecordedEvent) -> Option<AccountId> {
     match (&recorded.stream, &recorded.event) {
         (StreamId::Account(id), _) => Some(*id),
         (_, Event::SendStarted(e)) => Some(e.account_id),
+        (_, Event::FarewellOrdered(e)) => Some(e.account_id),
         (_, Event::HistoryAccessed(e)) => e.account_id,
         _ => None,
     }

@@ -32,7 +32,10 @@ pub fn of(event: &Event) -> Cow<'static, str> {
             format!("{} forgotten: {}", counted(e.device_ids.len(), "device", "devices"), why(e.reason)).into()
         }
         Event::SignInUnfinished(_) => "Right password without its second factor".into(),
-        Event::SessionsCutOff(e) => format!("All sessions from before {} ended by support", e.before).into(),
+        Event::SessionsCutOff(e) => {
+            format!("All sessions and access tokens from before {} ended, of every account", e.before).into()
+        }
+        Event::SessionsEnded(_) => "All sessions and access tokens ended by support".into(),
         Event::SignedOut(_) => "Signed out".into(),
         Event::SessionRevoked(e) => {
             format!("{} ended: {}", counted(e.session_ids.len(), "session", "sessions"), why(e.reason)).into()
@@ -108,6 +111,7 @@ pub fn of(event: &Event) -> Cow<'static, str> {
             format!("Account imported with {}", counted(e.methods.len(), "method", "methods")).into()
         }
         Event::AccountErased(_) => "Account erased".into(),
+        Event::FarewellOrdered(_) => "Notice of the erasure ordered".into(),
         Event::RetentionApplied(e) => format!("Metadata before {} dropped", e.before).into(),
         Event::EmailClaimed(_) => "Email address claimed".into(),
         Event::NumbersReserved(e) => format!("{} account numbers set aside", e.count).into(),

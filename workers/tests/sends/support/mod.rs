@@ -11,11 +11,15 @@ use domain::{
     events::{AccountRegistered, CodeIssued, CodeResent, EmailClaimed, EmailVerified, Event},
     ids::{AccountId, AddressHash, CommandId, EventId, MethodId, StreamId, VerificationId},
     personal::Personal::Known,
+    policy::Policy,
     secret::to_hex,
     time::{Seconds, Timestamp},
     values::{Actor, Channel, CodeForm, Country, EmailAddress, NumberPrefix, Purpose},
 };
-use engine::{Engine, testing::Fixture};
+use engine::{
+    Engine,
+    testing::{Fixture, FixtureOptions},
+};
 use event_store::{
     codec,
     port::{Append, Checkpoints, Expected},
@@ -51,6 +55,12 @@ pub struct World {
 impl World {
     pub async fn new() -> Self {
         Self::over(Fixture::start().await, Book::default())
+    }
+
+    /// The same with other numbers of the rules.
+    pub async fn with_policy(policy: Policy) -> Self {
+        let options = FixtureOptions { policy, ..FixtureOptions::default() };
+        Self::over(Fixture::with(options).await, Book::default())
     }
 
     /// The same world seen by another process: a store, an engine and checkpoints of its own.
@@ -109,10 +119,15 @@ impl World {
 
     /// Appends to a stream what a command would have led to.
     pub async fn append(&self, stream: &StreamId, events: Vec<Event>) -> Vec<Ordered> {
+        self.append_as(Actor::Anonymous, stream, events).await
+    }
+
+    /// The same, by somebody.
+    pub async fn append_as(&self, actor: Actor, stream: &StreamId, events: Vec<Event>) -> Vec<Ordered> {
         let key = self.engine.keys().ensure(stream).await.unwrap();
         let metadata = Metadata {
             at: self.now(),
-            actor: Actor::Anonymous,
+            actor,
             command_id: CommandId(fresh()),
             correlation_id: fresh(),
             causation_id: None,

@@ -162,7 +162,9 @@ impl Engine {
         let account = self.keys().ring().revealed(ticket.handle);
         let hash = TokenHash::of(&ticket.secret);
         let state = self.load(account).await?.state;
-        if state.authenticate(Presented::Verification(id), &hash, None, now).is_some() && is_half_done(&state, id) {
+        let cut_off = self.cut_off().await?;
+        let is_brought = state.authenticate(Presented::Verification(id), &hash, None, cut_off, now).is_some();
+        if is_brought && is_half_done(&state, id) {
             let command = Command::SendCode { verification_id: id, channel: Channel::Sms, method_id };
             let request = Request { caller: Caller::Verification(id), ..request.clone() };
             return self.execute_account(account, &command, &request, Manner::default()).await;

@@ -4,3 +4,4 @@ mod known_devices;
 mod proofs;
 mod secrets_to_be;
 mod strangers;
+mod survivors;

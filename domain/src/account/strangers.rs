@@ -35,7 +35,7 @@ fn end_of(window: u32) -> Timestamp {
     Timestamp::from_seconds(end.cast_signed())
 }
 
-/// Whether this is what was entered, as [`entered`] reads it.
+/// Whether this is what was entered, once that was read as people type it.
 pub fn is_long_code(shown: &SecretText, entered: &SecretText) -> bool {
     // A secret's equality takes the same time wherever two differ.
     normalize_long_code(shown.expose()).is_some_and(|code| code == *entered)

@@ -123,6 +123,12 @@ impl Engine {
     pub(crate) async fn follow_up(&self, account: AccountId, before: &Account, events: &[Event], request: &Request) {
         for event in events {
             let done = match event {
+                // What a client's key began and somebody else finished may be finished by the client's own server.
+                Event::SignedIn(signed_in)
+                    if signed_in.api_key_id.is_some() && request.origin.end_user_ip.is_none() =>
+                {
+                    Ok(())
+                }
                 Event::SignedIn(_) => match before.email.as_ref().and_then(|address| address.known()) {
                     Some(email) => self.remember_place(email, request).await,
                     None => Ok(()),

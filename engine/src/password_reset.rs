@@ -200,7 +200,6 @@ impl Engine {
             if self.limiter().count(&counted, now).await? >= counted.limit.count {
                 return Ok(refused(Refusal::VerificationExpired));
             }
-            charges = limits::long_code_attempt(&self.policy().limits, &request.origin);
             charges.push(counted.clone());
             if let Err(retry_after) = self.limiter().charge(&charges, now).await? {
                 return Ok(refused(Refusal::RateLimited { retry_after }));
@@ -208,6 +207,12 @@ impl Engine {
         }
         let executed = self.reset_judged(account, (id, hash), attempt, request).await?;
         if let Err(Refusal::WrongCode { fail_count: 0, .. }) = executed.outcome {
+            // Counted when it is wrong, and never in the way of a right one: who shares the source must not use up what
+            // its owner reads in the mailbox.
+            let of_source = limits::long_code_attempt(&self.policy().limits, &request.origin);
+            if let Err(retry_after) = self.limiter().charge(&of_source, now).await? {
+                return Ok(refused(Refusal::RateLimited { retry_after }));
+            }
             let fail_count = self.limiter().count(&counted, now).await?;
             return Ok(Executed { outcome: Err(Refusal::WrongCode { fail_count, locked_until: None }), ..executed });
         }

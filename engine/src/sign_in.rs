@@ -173,20 +173,27 @@ impl Engine {
         request: &Request,
     ) -> Result<Option<VerificationId>, ExecuteError> {
         let Some(entered) = code.and_then(|code| normalize_long_code(code.expose())) else { return Ok(None) };
-        let charges = limits::long_code_attempt(&self.policy().limits, &request.origin);
-        if self.charged(&charges).await?.is_err() {
-            return Ok(None);
+        let mail = self.mail_of_an_opening(account, &entered).await?;
+        if mail.is_none() {
+            // Counted when it is wrong, and never in the way of a right one: who shares the source must not use up what
+            // its owner reads in the mailbox.
+            let _ = self.charged(&limits::long_code_attempt(&self.policy().limits, &request.origin)).await?;
         }
+        Ok(mail)
+    }
+
+    async fn mail_of_an_opening(
+        &self,
+        account: Option<AccountId>,
+        entered: &SecretText,
+    ) -> Result<Option<VerificationId>, ExecuteError> {
         let Some(account) = account else { return Ok(None) };
         let loaded = self.load(account).await?;
         let Some(key) = self.keys().key(&StreamId::Account(account)).await? else { return Ok(None) };
         let now = loaded.now(self.runtime());
         let mut codes = loaded.state.long_codes(Purpose::OpenSignIn, now);
-        let Some(mail) = codes.find(|challenge| is_long_code(&key.long_code(challenge), &entered)) else {
-            return Ok(None);
-        };
-        self.limiter().refund(&charges, self.now()).await?;
-        Ok(Some(mail.verification_id))
+        let mail = codes.find(|challenge| is_long_code(&key.long_code(challenge), entered));
+        Ok(mail.map(|mail| mail.verification_id))
     }
 
     /// The device of an earlier sign-in to the account.
@@ -203,6 +210,9 @@ impl Engine {
 
     /// Whether somebody finished a sign-in to the address from there before.
     async fn is_known_network(&self, email: &EmailAddress, request: &Request) -> Result<bool, ExecuteError> {
+        if is_of_nobody(request) {
+            return Ok(false);
+        }
         let (address_hash, network_hash) = self.place(email, request);
         Ok(self.limiter().is_known_network(&address_hash, &network_hash).await?)
     }
@@ -248,6 +258,9 @@ impl Engine {
 
     /// Remembers from where a sign-in was finished: whoever has the password alone makes no network known.
     pub(crate) async fn remember_place(&self, email: &EmailAddress, request: &Request) -> Result<(), ExecuteError> {
+        if is_of_nobody(request) {
+            return Ok(());
+        }
         let (address_hash, network_hash) = self.place(email, request);
         Ok(self.limiter().remember_network(&address_hash, &network_hash, self.now()).await?)
     }
@@ -264,6 +277,12 @@ impl Engine {
         let until = Duration::from_micros(u64::try_from(until).unwrap_or(u64::MAX));
         self.runtime().sleep_until(begun + until).await;
     }
+}
+
+/// Whether the network is that of an API client that does not say for whom it asks: it is the place of all its users, and
+/// of whoever guesses through it.
+fn is_of_nobody(request: &Request) -> bool {
+    matches!(request.caller, Caller::ApiClient(..)) && request.origin.end_user_ip.is_none()
 }
 
 fn refused(refusal: Refusal) -> Executed {

@@ -167,3 +167,39 @@ async fn a_neighbour_in_the_network_uses_up_no_tries_of_a_known_device() {
     let other = neighbour.header("Countersign-Device", "cs_device_not_one_that_there_is");
     assert_ne!(tries(&other, &owner.email, PASSWORD).await.0, 202);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_neighbour_who_guesses_at_mails_keeps_nobody_from_the_code_in_theirs() {
+    let few = open_to_the_world().with("policy.limits.long_codes_per_source", "{ count = 3, window = 3600 }");
+    let server = Server::start_with(few);
+    let owner = Person::sign_up(&server, "grete").await;
+    let office = from(&server, 7);
+    let reset = async |email: &str| {
+        let asked = office.post("/v1/password-resets", json!({"email": email})).await.expect(202);
+        (office.with(asked["token"].as_str().unwrap()), format!("/v1/password-resets/{}", id(&asked)))
+    };
+    let mails = owner.codes_mailed_to(&office).await;
+    let (holder, path) = reset(&owner.email).await;
+    let code = office.code(&owner.email, mails + 1).await;
+    let (neighbour, of_another) = reset("nobody@example.com").await;
+    let guess = json!({"code": "AAAA-BBBB-CCCC", "new_password": "ein-ganz-neues-Pferd-23"});
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        told.push(neighbour.post(&of_another, guess.clone()).await.status.as_u16());
+    }
+    assert_eq!(told, [422, 422, 422, 429, 429]);
+    holder.post(&path, guess).await.refused(429, "rate_limited");
+    holder.post(&path, json!({"code": code, "new_password": "ein-ganz-neues-Pferd-23"})).await.expect(204);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_network_of_a_product_is_no_known_place_of_its_users() {
+    let server = Server::start_with(open_to_the_world());
+    let owner = Person::sign_up(&server, "heidi").await;
+    let product = server.client_with("accounts:write,sessions:issue");
+    assert_eq!(tries(&product, &owner.email, PASSWORD).await.0, 200);
+    for nth in 0..9 {
+        let (status, _) = tries(&product, &owner.email, "not the password").await;
+        assert_eq!(status, if nth < 6 { 401 } else { 429 }, "{nth}");
+    }
+}

@@ -259,7 +259,8 @@ pub(super) fn evolve(mut state: Account, event: &Event, at: Timestamp) -> Accoun
                 }),
                 code_expires_at: e.code_expires_at,
             });
-            state.reset_requested = None;
+            // Support has looked at who asks: the holder of an old link must not keep them from their first method.
+            (state.reset_requested, state.freeze) = (None, None);
         }
         Event::TwoFactorResetRequested(e) => {
             state.reset_requested = Some(ResetRequest { by: e.by, expires_at: e.expires_at });

@@ -141,7 +141,6 @@ impl Rules<'_> {
         let limits = &self.context.policy.limits;
         let is_right = if is_long {
             let entered = strangers::entered(code)?;
-            self.allowed(limits::long_code_attempt(limits, self.context.origin))?;
             self.confirms(verification, address, &entered)?
         } else {
             let issued = self.valid_code(&verification.codes, Channel::Email, None)?;
@@ -156,6 +155,11 @@ impl Rules<'_> {
         } else {
             RejectionReason::AddressHeld
         };
+        if is_long {
+            // Counted when it opens nothing, and never in the way of a right one: who shares the source must not use up
+            // what its owner reads in the mailbox.
+            self.allowed(limits::long_code_attempt(limits, self.context.origin))?;
+        }
         Ok(self.address_rejected(id, verification, reason))
     }
 

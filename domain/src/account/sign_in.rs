@@ -182,7 +182,14 @@ impl Rules<'_> {
 
     pub(super) fn end_own_other_sessions(&self) -> Ruling {
         let acting = self.credential()?;
-        let ended = self.end_other_sessions(Some(acting), RevocationReason::Requested);
+        let reason = RevocationReason::Requested;
+        let ended = match acting {
+            Credential::Session(_) => self.end_other_sessions(Some(acting), reason),
+            // Who has less than a session ends sessions, and makes no stranger of the owner's devices.
+            Credential::AccessToken(_) | Credential::ApiClient(_) => {
+                self.end_sessions(reason, |_, _| true).into_iter().collect()
+            }
+        };
         Ok(Decision::accept(ended, Outcome::Done))
     }
 }

@@ -36,6 +36,10 @@ impl Rules<'_> {
         if address.canonical() != confirmation.canonical() {
             return Err(invalid("confirmation", "must be the address that is to be the account's again").into());
         }
+        // Without the factor nobody is told whether the password is right.
+        if !before.methods.is_empty() && factor.is_none() {
+            return Err(Refusal::VerificationRequired { purpose: Purpose::UndoEmailChange }.into());
+        }
         // Without a password nobody signed in here: there is nothing that this could be asked for.
         let hash = readable(before.password.as_ref().ok_or(Refusal::Conflict)?)?;
         self.allowed(limits::undo_attempt(&self.context.policy.limits, change.id, self.context.origin))?;

@@ -123,7 +123,7 @@ impl Engine {
     pub(crate) async fn follow_up(&self, account: AccountId, before: &Account, events: &[Event], request: &Request) {
         for event in events {
             let done = match event {
-                // What a client's key began and somebody else finished may be finished by the client's own server.
+                // What an API client began is finished by its server, whose network is no place of the user's.
                 Event::SignedIn(signed_in)
                     if signed_in.api_key_id.is_some() && request.origin.end_user_ip.is_none() =>
                 {

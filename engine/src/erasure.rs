@@ -97,17 +97,18 @@ impl Engine {
             let Some(last) = page.last() else { return Ok(found) };
             after = last.position;
             for event in &page {
-                let account_id = match (&*event.event_type, event.stream.parse()) {
-                    ("AccountErased", Ok(StreamId::Account(account_id))) => account_id,
-                    ("FarewellOrdered", Ok(StreamId::Farewell(account_id))) => {
-                        match codec::decode_event(event, None)? {
-                            Event::FarewellOrdered(ordered) if ordered.expires_at <= self.now() => account_id,
-                            _ => continue,
-                        }
-                    }
+                if !matches!(&*event.event_type, "AccountErased" | "FarewellOrdered") {
+                    continue;
+                }
+                let Ok(stream) = event.stream.parse() else { continue };
+                let account_id = match stream {
+                    StreamId::Account(account_id) => account_id,
+                    StreamId::Farewell(account_id) => match codec::decode_event(event, None)? {
+                        Event::FarewellOrdered(ordered) if ordered.expires_at <= self.now() => account_id,
+                        _ => continue,
+                    },
                     _ => continue,
                 };
-                let Ok(stream) = event.stream.parse() else { continue };
                 if matches!(self.keys().state_in_store(&stream).await?, KeyState::Open(_)) {
                     found.push(UnfinishedErasure { account_id, position: event.position });
                 }

@@ -41,21 +41,8 @@ impl Engine {
 
     /// An account as it was right before one of its events.
     pub async fn account_before(&self, account: AccountId, event: Version) -> Result<Account, ExecuteError> {
-        let stream = StreamId::Account(account);
-        let key = self.key_to_read(&stream).await?;
-        let (mut state, mut after) = (Account::default(), Version::NONE);
-        loop {
-            let page = self.log().read_stream(&stream, after, PAGE).await?;
-            for stored in &page {
-                if stored.version >= event {
-                    return Ok(state);
-                }
-                let at = codec::decode_metadata(stored, None)?.at;
-                state = state.evolve(&codec::decode_event(stored, key.as_ref())?, at);
-            }
-            let Some(last) = page.last() else { return Ok(state) };
-            after = last.version;
-        }
+        let (state, _) = self.account_until(account, |version, _| version >= event).await?;
+        Ok(state)
     }
 
     /// An account as it was at a moment, with the version it had; `None` before its first event.
@@ -64,6 +51,16 @@ impl Engine {
         account: AccountId,
         at: Timestamp,
     ) -> Result<Option<(Account, Version)>, ExecuteError> {
+        let (state, version) = self.account_until(account, |_, happened_at| happened_at > at).await?;
+        Ok((version > Version::NONE).then_some((state, version)))
+    }
+
+    /// An account as its events make it up to the first that is past what is asked for, with the version it has there.
+    async fn account_until(
+        &self,
+        account: AccountId,
+        ends_before: impl Fn(Version, Timestamp) -> bool,
+    ) -> Result<(Account, Version), ExecuteError> {
         let stream = StreamId::Account(account);
         let key = self.key_to_read(&stream).await?;
         let (mut state, mut version) = (Account::default(), Version::NONE);
@@ -72,14 +69,14 @@ impl Engine {
             let is_last = page.len() < PAGE;
             for stored in &page {
                 let happened_at = codec::decode_metadata(stored, None)?.at;
-                if happened_at > at {
-                    return Ok((version > Version::NONE).then_some((state, version)));
+                if ends_before(stored.version, happened_at) {
+                    return Ok((state, version));
                 }
                 state = state.evolve(&codec::decode_event(stored, key.as_ref())?, happened_at);
                 version = stored.version;
             }
             if is_last {
-                return Ok((version > Version::NONE).then_some((state, version)));
+                return Ok((state, version));
             }
         }
     }

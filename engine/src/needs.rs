@@ -21,15 +21,16 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Fact, ExecuteError> {
         let is_known = request.caller != Caller::Anonymous;
-        let hasher = self.inner.parts.hasher.on_behalf_of(Asker { source: request.origin.network(), is_known });
+        // Most needs are met without it, those of every second factor among them.
+        let hasher = || self.inner.parts.hasher.on_behalf_of(Asker { source: request.origin.network(), is_known });
         Ok(match need {
             Need::PasswordMatches(question) => {
-                let matches = hasher.password_matches(&question.hash, &question.entered).await?;
+                let matches = hasher().password_matches(&question.hash, &question.entered).await?;
                 question.answered(matches)
             }
-            Need::GuessedSoon(question) => hasher.beside(move || question.estimated()).await?,
+            Need::GuessedSoon(question) => hasher().beside(move || question.estimated()).await?,
             Need::NewPasswordHash(question) => {
-                let hash = hasher.hash_password(&question.new).await?;
+                let hash = hasher().hash_password(&question.new).await?;
                 question.answered(hash)
             }
             // A code of an erased account, or of one that is not there, is a code that nobody can know.
@@ -50,15 +51,15 @@ impl Engine {
             }
             Need::TotpAttempt(attempt) => attempt.judged(),
             Need::EnteredCodeHash(question) => {
-                let hash = hasher.recovery_code_hash(&question.set, &question.entered).await?;
+                let hash = hasher().recovery_code_hash(&question.set, &question.entered).await?;
                 question.answered(hash)
             }
             Need::ImportedCode(question) => {
-                let place = hasher.imported_code(&question.hashes, &question.entered).await?;
+                let place = hasher().imported_code(&question.hashes, &question.entered).await?;
                 question.answered(place)
             }
             Need::NewRecoveryCodes(question) => {
-                let fresh = hasher.fresh_recovery_codes(question.count).await?;
+                let fresh = hasher().fresh_recovery_codes(question.count).await?;
                 question.answered(fresh)
             }
             // By the clock, not by the stream's own time: the limits are of many streams.

@@ -210,7 +210,9 @@ impl Engine {
 
     /// Whether somebody finished a sign-in to the address from there before.
     async fn is_known_network(&self, email: &EmailAddress, request: &Request) -> Result<bool, ExecuteError> {
-        if is_of_nobody(request) {
+        // The network of an API client that does not say for whom it asks is the place of all its users, and of whoever
+        // guesses through it.
+        if matches!(request.caller, Caller::ApiClient(..)) && request.origin.end_user_ip.is_none() {
             return Ok(false);
         }
         let (address_hash, network_hash) = self.place(email, request);
@@ -258,9 +260,6 @@ impl Engine {
 
     /// Remembers from where a sign-in was finished: whoever has the password alone makes no network known.
     pub(crate) async fn remember_place(&self, email: &EmailAddress, request: &Request) -> Result<(), ExecuteError> {
-        if is_of_nobody(request) {
-            return Ok(());
-        }
         let (address_hash, network_hash) = self.place(email, request);
         Ok(self.limiter().remember_network(&address_hash, &network_hash, self.now()).await?)
     }
@@ -277,12 +276,6 @@ impl Engine {
         let until = Duration::from_micros(u64::try_from(until).unwrap_or(u64::MAX));
         self.runtime().sleep_until(begun + until).await;
     }
-}
-
-/// Whether the network is that of an API client that does not say for whom it asks: it is the place of all its users, and
-/// of whoever guesses through it.
-fn is_of_nobody(request: &Request) -> bool {
-    matches!(request.caller, Caller::ApiClient(..)) && request.origin.end_user_ip.is_none()
 }
 
 fn refused(refusal: Refusal) -> Executed {

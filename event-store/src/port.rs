@@ -217,8 +217,9 @@ pub struct Snapshot {
 pub trait Limiter: Send + Sync + 'static {
     /// Charges every bucket by one, or none of them: then how long to wait.
     async fn charge(&self, charges: &[Charge], now: Timestamp) -> Result<Result<(), Seconds>, LogError>;
-    /// How long to wait, where a bucket is known without asking anyone to be full. Only buckets of wrong second factors
-    /// are remembered so; each process remembers its own, so each lets one more charge through.
+    /// How long to wait, where a bucket is known without asking anyone to be full. Only buckets of wrong second factors,
+    /// and for a moment those of an address's passwords, are remembered so; each process remembers its own, so each lets
+    /// one more charge through.
     fn exhausted(&self, charges: &[Charge], now: Timestamp) -> Option<Seconds> {
         let _ = (charges, now);
         None

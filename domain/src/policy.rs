@@ -41,7 +41,7 @@ pub struct Policy {
     pub recovery_code_attempts: u32,
     /// Wrong codes in a row over TOTP, SMS and email that stop those three. 100 (NIST SP 800-63B, 5.2.2).
     pub account_cap: u32,
-    /// By so many a day falls that count for who is not on a known device. 10.
+    /// By so many a day that count falls, on either side. 10.
     pub account_cap_falls_per_day: u32,
     /// Wrong recovery codes of an imported set that are borne in an hour, per side. 5; more than 32 is no limit.
     pub imported_code_attempts_hour: u32,
